@@ -1,0 +1,62 @@
+"""The door to processes: the only place that starts and ends them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Completed", "run"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A process that has ended, with all that it said."""
+
+    command: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """Both streams, the errors last."""
+        return "\n".join(part for part in (self.stdout.rstrip(), self.stderr.rstrip()) if part)
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    timeout: float | None = None,
+) -> Completed:
+    """Run a command to its end without a shell and without standard input.
+
+    The environment is replaced whole. A command that cannot be started gives a
+    return code of 127, as a shell would. Raises `subprocess.TimeoutExpired` after
+    `timeout` seconds.
+    """
+    words = tuple(str(word) for word in command)
+    try:
+        done = subprocess.run(
+            words,
+            env=dict(env),
+            cwd=cwd,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+            check=False,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        return Completed(command=words, returncode=127, stdout="", stderr=str(error))
+    return Completed(
+        command=words, returncode=done.returncode, stdout=done.stdout, stderr=done.stderr
+    )
