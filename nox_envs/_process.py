@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Completed", "run"]
+__all__ = ["Completed", "Refused", "run"]
 
 
 def __dir__() -> list[str]:
@@ -27,6 +27,16 @@ class Completed:
     def output(self) -> str:
         """Both streams, the errors last."""
         return "\n".join(part for part in (self.stdout.rstrip(), self.stderr.rstrip()) if part)
+
+
+class Refused(Exception):  # noqa: N818 - an answer of a tool, not yet an error for a user
+    """A resolver or an installer could not do what it was told."""
+
+    def __init__(self, tool: str, done: Completed) -> None:
+        super().__init__(tool, done)
+        self.tool = tool
+        """`uv` or `pip`, whose words `done` holds."""
+        self.done = done
 
 
 def run(

@@ -1,0 +1,99 @@
+"""The door to files: the only place that reads, writes and removes them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["move_into", "parse_toml", "read_text", "read_toml", "remove", "scratch", "write_text", "write_toml"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def read_text(path: Path) -> str:
+    """The text of a file; what is not UTF-8 is kept as escapes."""
+    return path.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The values of a TOML document; raises `ValueError` that says where it is malformed."""
+    return tomllib.loads(text)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values of a TOML file."""
+    return parse_toml(path.read_text(encoding="utf-8"))
+
+
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a file whole or not at all; `private` keeps it from other users."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            file.write(text)
+        if not private:
+            Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def write_toml(path: Path, data: Mapping[str, Any], *, private: bool = False) -> None:
+    """Write values as TOML, whole or not at all."""
+    import tomli_w  # noqa: PLC0415 - not needed to list sessions
+
+    write_text(path, tomli_w.dumps(dict(data)), private=private)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or directory of ours if it is there, links not followed."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+        return
+
+    def make_writable(function: Any, name: str, _: Any) -> None:
+        # Windows refuses to remove what is read-only; so does a directory without `w`.
+        with contextlib.suppress(OSError):
+            Path(name).parent.chmod(0o700)
+            Path(name).chmod(0o700)
+            function(name)
+
+    if path.exists():
+        if sys.version_info >= (3, 12):
+            shutil.rmtree(path, onexc=make_writable)
+        else:
+            shutil.rmtree(path, onerror=make_writable)
+
+
+@contextlib.contextmanager
+def scratch(label: str) -> Iterator[Path]:
+    """A private empty directory that is gone afterwards."""
+    path = Path(tempfile.mkdtemp(prefix=f"nox-envs-{label}-"))
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
+def move_into(path: Path, directory: Path) -> Path:
+    """Move a file into a directory, where it appears whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    beside = directory / f".{path.name}.{os.getpid()}"
+    shutil.copyfile(path, beside)
+    return beside.replace(directory / path.name)

@@ -1,0 +1,124 @@
+"""Is what is installed what the lock says? Read from outside, believing nobody.
+
+No interpreter of the environment is asked: what it would import first is what is in
+question.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path
+
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from nox_envs.interpreter import Interpreter
+
+__all__ = ["Installed", "differences", "installed", "missing_files"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """One distribution that an environment holds."""
+
+    name: NormalizedName
+    version: str
+    metadata: Path
+    """Its `.dist-info` or `.egg-info`."""
+
+
+def installed(interpreter: Interpreter) -> tuple[Installed, ...]:
+    """Every distribution in the environment's site-packages, sorted by name."""
+    found = []
+    for directory in dict.fromkeys((interpreter.purelib, interpreter.platlib)):
+        try:
+            entries = sorted(entry.name for entry in os.scandir(directory))
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            if entry.endswith((".dist-info", ".egg-info")):
+                found.append(_read(directory / entry))
+    return tuple(sorted(found, key=lambda one: (one.name, one.version)))
+
+
+def _read(path: Path) -> Installed:
+    file = path
+    if path.is_dir():
+        file = path / ("METADATA" if path.name.endswith(".dist-info") else "PKG-INFO")
+    stem = path.name.rpartition(".")[0]
+    name, _, version = stem.partition("-")
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            headers = HeaderParser().parse(stream)
+        name, version = headers["Name"] or name, headers["Version"] or version
+    except OSError:
+        version = "without metadata"
+    return Installed(name=canonicalize_name(name), version=str(version), metadata=path)
+
+
+def differences(
+    pins: Mapping[NormalizedName, Version | None],
+    found: Iterable[Installed],
+    *,
+    tolerated: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """What differs between a lock and an environment, a line each; none if they agree.
+
+    `tolerated` names may be there without being in the lock.
+    """
+    there: dict[NormalizedName, list[str]] = {}
+    for one in found:
+        there.setdefault(one.name, []).append(one.version)
+    lines = []
+    for name, version in sorted(pins.items()):
+        versions = there.pop(name, [])
+        if not versions:
+            lines.append(f"{name} {version or ''}".rstrip() + " is missing")
+        elif len(versions) > 1:
+            lines.append(f"{name} is installed {len(versions)} times: {', '.join(versions)}")
+        elif version is not None and not _equal(versions[0], version):
+            lines.append(f"{name} is {versions[0]}, asked for {version}")
+    for name, versions in sorted(there.items()):
+        if name not in set(tolerated):
+            lines.append(f"{name} {versions[0]} was not asked for")
+    return tuple(lines)
+
+
+def _equal(text: str, version: Version) -> bool:
+    try:
+        return Version(text) == version
+    except InvalidVersion:
+        return False
+
+
+def missing_files(found: Iterable[Installed]) -> tuple[str, ...]:
+    """Distributions with files that their RECORD lists and that are not there.
+
+    An installer that was killed, or a damaged cache, leaves metadata without modules:
+    every tool then says that the package is installed.
+    """
+    lines = []
+    for one in found:
+        base = str(one.metadata.parent)
+        try:
+            with (one.metadata / "RECORD").open(encoding="utf-8", newline="") as stream:
+                rows = [row[0] for row in csv.reader(stream) if row]
+        except (OSError, NotADirectoryError):
+            continue
+        # A `.pyc` is made by whoever imports first and may be removed at any time.
+        absent = [
+            row for row in rows
+            if not row.endswith(".pyc") and not os.path.lexists(os.path.join(base, row))
+        ]  # fmt: skip
+        if absent:
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            lines.append(f"{one.name} {one.version} lacks {absent[0]}{more}")
+    return tuple(lines)

@@ -1,0 +1,109 @@
+"""Local projects as wheels: built in a copy of the tree, once for all cells of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path
+
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from nox_envs import _files, _process
+from nox_envs.errors import BuildFailed
+from nox_envs.interpreter import Interpreter
+
+__all__ = ["Wheel", "build_once", "read_wheel"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+Build = Callable[[Path, Path], _process.Completed]
+"""Builds the project in a directory to a wheel in another one."""
+Copy = Callable[[Path, Path], Path]
+"""Copies a project's tree to a directory, and tells where the project lies in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """A wheel, and what its metadata says."""
+
+    path: Path
+    name: NormalizedName
+    version: Version
+    requires_dist: tuple[str, ...]
+    sha256: str
+    content: str
+    """A digest over names and bytes of its members: equal for equal content, whenever
+    it was built."""
+
+
+def read_wheel(path: Path) -> Wheel:
+    """Read a wheel's metadata (PEP 427, core metadata)."""
+    content = hashlib.sha256()
+    metadata = ""
+    with zipfile.ZipFile(path) as archive:
+        for name in sorted(archive.namelist()):
+            data = archive.read(name)
+            if name.endswith(".dist-info/METADATA") and name.count("/") == 1:
+                metadata = data.decode("utf-8", errors="replace")
+            content.update(f"{name}\0{len(data)}\0".encode())
+            content.update(data)
+    headers = HeaderParser().parsestr(metadata)
+    return Wheel(
+        path=path,
+        name=canonicalize_name(headers["Name"]),
+        version=Version(headers["Version"]),
+        requires_dist=tuple(headers.get_all("Requires-Dist") or ()),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        content=content.hexdigest(),
+    )
+
+
+def build_once(
+    source: Path, *, store: Path, interpreter: Interpreter, build: Build, copy: Copy
+) -> Wheel:
+    """The wheel of a project; built by whoever comes first, waited for by the others.
+
+    `store` belongs to one run of nox: all its cells and processes share it. A wheel for
+    any Python serves every cell, another one those of the same build of Python. Raises
+    `BuildFailed`; a build that failed is not tried again in the run.
+    """
+    from filelock import FileLock  # noqa: PLC0415 - not needed to list sessions
+
+    if source.is_file() and source.suffix == ".whl":
+        return read_wheel(source)
+    key = hashlib.sha256(str(source).encode()).hexdigest()[:16]
+    shelf = store / f"{key}-{source.stem[:40]}"
+    shelf.mkdir(parents=True, exist_ok=True)
+    with FileLock(shelf / "lock"):
+        for place in (shelf / "any", shelf / interpreter.build):
+            wheels = sorted(place.glob("*.whl"))
+            if wheels:
+                return read_wheel(wheels[0])
+        failure = shelf / interpreter.build / "failed"
+        if failure.exists():
+            raise _failed(source, interpreter, _files.read_text(failure))
+        with _files.scratch("build") as directory:
+            project = copy(source, directory / "tree") if source.is_dir() else source
+            out = directory / "out"
+            out.mkdir()
+            done = build(project, out)
+            wheels = sorted(out.glob("*.whl"))
+            if done.returncode != 0 or not wheels:
+                log = done.output.replace(str(directory / "tree"), ".")
+                _files.write_text(failure, log)
+                raise _failed(source, interpreter, log)
+            universal = wheels[0].stem.endswith("-none-any")
+            place = shelf / ("any" if universal else interpreter.build)
+            return read_wheel(_files.move_into(wheels[0], place))
+
+
+def _failed(source: Path, interpreter: Interpreter, log: str) -> BuildFailed:
+    end = "\n".join(log.rstrip().splitlines()[-25:])
+    return BuildFailed(name=source.name, python=interpreter.python, log=end)

@@ -1,0 +1,86 @@
+"""Installing with the environment's own pip, every hash required."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.pylock import Package
+from packaging.utils import NormalizedName
+
+from nox_envs import _files, _process
+from nox_envs.install.interface import Built
+from nox_envs.interpreter import Interpreter
+from nox_envs.lock import Lock
+
+__all__ = ["PipInstaller"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipInstaller:
+    """The installer where uv is not installed. pip copies files: nothing is shared."""
+
+    env: Mapping[str, str]
+    name: str = "pip"
+
+    def install(
+        self, lock: Lock, built: Sequence[Built], interpreter: Interpreter, scratch: Path
+    ) -> None:
+        """As `Installer.install`.
+
+        pip reads PEP 751 files only since 25.1, as an experiment: a requirements file with
+        hashes says the same to every pip. A commit has no hash, and a local wheel is
+        checked by its content, so these two are installed by themselves.
+        """
+        hashed = [_hashed(package) for package in lock.packages if not package.vcs]
+        vcs = [_vcs(package) for package in lock.packages if package.vcs]
+        pip: list[str | Path] = [
+            interpreter.path, "-I", "-m", "pip", "install", "--no-deps", "--quiet",
+        ]  # fmt: skip
+        if hashed:
+            file = scratch / "requirements.txt"
+            _files.write_text(file, "\n".join(hashed) + "\n", private=True)
+            self._run([*pip, "--require-hashes", "-r", file], scratch)
+        if vcs:
+            file = scratch / "vcs.txt"
+            _files.write_text(file, "\n".join(vcs) + "\n", private=True)
+            self._run([*pip, "-r", file], scratch)
+        for one in built:
+            source = ["--editable", one.source] if one.editable else ["--no-index", one.wheel]
+            self._run([*pip, *source], scratch)
+
+    def uninstall(
+        self, names: Iterable[NormalizedName], interpreter: Interpreter, scratch: Path
+    ) -> None:
+        """As `Installer.uninstall`."""
+        self._run(
+            [interpreter.path, "-I", "-m", "pip", "uninstall", "--yes", "--quiet", *names], scratch
+        )
+
+    def _run(self, command: Sequence[str | Path], scratch: Path) -> None:
+        done = _process.run(command, env=self.env, cwd=scratch)
+        if done.returncode != 0:
+            raise _process.Refused("pip", done)
+
+
+def _hashed(package: Package) -> str:
+    files = [*(package.wheels or ()), *([package.sdist] if package.sdist else ())]
+    if package.archive:
+        url, hashes = package.archive.url, package.archive.hashes.get("sha256", "")
+        return f"{package.name} @ {url} --hash=sha256:{hashes}"
+    digests = sorted({file.hashes["sha256"] for file in files if "sha256" in file.hashes})
+    return " ".join(
+        [f"{package.name}=={package.version}", *(f"--hash=sha256:{one}" for one in digests)]
+    )
+
+
+def _vcs(package: Package) -> str:
+    vcs = package.vcs
+    assert vcs is not None
+    directory = f"#subdirectory={vcs.subdirectory}" if vcs.subdirectory else ""
+    return f"{package.name} @ {vcs.type}+{vcs.url}@{vcs.commit_id}{directory}"

@@ -1,0 +1,239 @@
+"""A lock: all the pins of one environment, as a PEP 751 file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from packaging.markers import Marker
+from packaging.pylock import (
+    Package,
+    PackageArchive,
+    PackageDirectory,
+    Pylock,
+    PylockValidationError,
+)
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from nox_envs.errors import LockInvalid
+
+__all__ = ["Lock", "LockedLocal", "without_userinfo"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_TOOL = "nox-envs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedLocal:
+    """A local project in a lock: what was built from it, not where it lies."""
+
+    name: NormalizedName
+    version: Version
+    directory: str
+    """The project, relative to the noxfile."""
+    content: str
+    """A digest over the contents of its wheel; empty for an editable one."""
+    editable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """The full set of pins of one environment."""
+
+    packages: tuple[Package, ...]
+    """Third-party packages, sorted by name, each file with its hash."""
+    environment: str
+    """The marker of the environment that it holds for."""
+    locals: tuple[LockedLocal, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """`[tool.nox-envs]`: cell, digest of the inputs."""
+
+    @property
+    def pins(self) -> dict[NormalizedName, Version | None]:
+        """Names and versions; a direct reference to a source tree may have no version."""
+        pins = {package.name: package.version for package in self.packages}
+        return {**pins, **{local.name: local.version for local in self.locals}}
+
+    @property
+    def digest(self) -> str:
+        """Equal for locks that give equal environments, whatever tool wrote them.
+
+        It covers names, versions, and the content of local projects; of direct references
+        also what they point at. File hashes are left out on purpose: a release is
+        immutable on an index, and tools list different files of it.
+        """
+        entries: list[Any] = []
+        for package in self.packages:
+            direct = package.vcs.commit_id if package.vcs else None
+            if package.archive:
+                direct = sorted(package.archive.hashes.values())[0]
+            entries.append([package.name, str(package.version or ""), direct])
+        entries += [
+            [local.name, str(local.version), local.content, local.editable]
+            for local in self.locals
+        ]
+        text = json.dumps([self.environment, sorted(entries, key=str)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def only(self, names: Iterable[NormalizedName]) -> Lock:
+        """The same lock for some of its third-party packages."""
+        wanted = set(names)
+        return replace(self, packages=tuple(p for p in self.packages if p.name in wanted))
+
+    # -- the file
+
+    @classmethod
+    def from_pylock(cls, data: Mapping[str, Any], *, path: str, markers: Mapping[str, str]) -> Lock:
+        """The part of a PEP 751 document that is for one environment.
+
+        Raises `LockInvalid` for a document that is malformed or not for it.
+        """
+        try:
+            pylock = Pylock.from_dict(data)
+        except PylockValidationError as error:
+            raise LockInvalid(path=path, problem=f"is not a valid lock: {error}") from error
+        environment = dict(markers)
+        if pylock.environments and not any(m.evaluate(environment) for m in pylock.environments):
+            listed = "; ".join(str(marker) for marker in pylock.environments)
+            raise LockInvalid(path=path, problem=f"is not for this environment, but for {listed}")
+        version = markers["python_full_version"]
+        if pylock.requires_python and not pylock.requires_python.contains(version, prereleases=True):
+            problem = f"is for Python {pylock.requires_python}, this cell has {version}"
+            raise LockInvalid(path=path, problem=problem)
+        chosen = [
+            package
+            for package in pylock.packages
+            if package.marker is None or package.marker.evaluate(environment, "lock_file")
+        ]
+        facts = dict((pylock.tool or {}).get(_TOOL, {}))
+        recorded = {entry["name"]: entry for entry in facts.pop("locals", ())}
+        third_party = [p for p in chosen if p.name not in recorded]
+        _refuse_incomplete(third_party, path)
+        return cls(
+            packages=tuple(sorted(third_party, key=lambda package: package.name)),
+            environment=" and ".join(
+                f"{name} == '{markers[name]}'"
+                for name in (
+                    "implementation_name",
+                    "python_version",
+                    "sys_platform",
+                    "platform_machine",
+                )
+            ),
+            locals=tuple(
+                LockedLocal(
+                    name=entry["name"],
+                    version=Version(entry["version"]),
+                    directory=entry["directory"],
+                    content=entry["content"],
+                    editable=entry["editable"],
+                )
+                for entry in recorded.values()
+            ),
+            facts=facts,
+        )
+
+    def to_pylock(self) -> dict[str, Any]:
+        """The PEP 751 document, without a credential and without a path of this machine."""
+        local_packages = [
+            Package(
+                name=local.name,
+                version=local.version,
+                directory=PackageDirectory(path=local.directory, editable=local.editable),
+            )
+            for local in self.locals
+        ]
+        pylock = Pylock(
+            lock_version=Version("1.0"),
+            environments=[Marker(self.environment)],
+            created_by=_TOOL,
+            packages=[*(_public(package) for package in self.packages), *local_packages],
+            tool={
+                _TOOL: {
+                    **self.facts,
+                    "locals": [
+                        {
+                            "name": local.name,
+                            "version": str(local.version),
+                            "directory": local.directory,
+                            "content": local.content,
+                            "editable": local.editable,
+                        }
+                        for local in self.locals
+                    ],
+                }
+            },
+        )
+        return dict(pylock.to_dict())
+
+    def for_installer(self, wheels: Mapping[NormalizedName, tuple[str, str]]) -> dict[str, Any]:
+        """The document that an installer reads: local projects are wheels by path and hash."""
+        archives = [
+            Package(
+                name=local.name,
+                version=local.version,
+                archive=PackageArchive(
+                    path=wheels[local.name][0], hashes={"sha256": wheels[local.name][1]}
+                ),
+            )
+            for local in self.locals
+            if local.name in wheels
+        ]
+        pylock = Pylock(
+            lock_version=Version("1.0"),
+            environments=[Marker(self.environment)],
+            created_by=_TOOL,
+            packages=[*self.packages, *archives],
+        )
+        return dict(pylock.to_dict())
+
+
+def _refuse_incomplete(packages: Iterable[Package], path: str) -> None:
+    """Only what is hashed, or pinned to a commit, can be installed exactly."""
+    for package in packages:
+        files = [*(package.wheels or ()), *([package.sdist] if package.sdist else ())]
+        hashed = all(file.hashes for file in files)
+        if package.directory:
+            problem = f"{package.name} is a directory; only packages with hashes can be locked"
+        elif package.archive:
+            problem = "" if package.archive.hashes else f"{package.name} has no hash"
+        elif package.vcs:
+            problem = "" if package.vcs.commit_id else f"{package.name} has no commit id"
+        elif package.version is None:
+            problem = f"{package.name} has no version"
+        else:
+            problem = "" if files and hashed else f"{package.name} has no hash"
+        if problem:
+            raise LockInvalid(path=path, problem=problem)
+
+
+def without_userinfo(url: str) -> str:
+    """A URL without the user and password that it may hold."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _public(package: Package) -> Package:
+    """A package whose addresses can be shown to anybody."""
+
+    def clean(source: Any) -> Any:
+        if source is None or not source.url:
+            return source
+        return replace(source, url=without_userinfo(source.url))
+
+    return replace(
+        package,
+        vcs=clean(package.vcs),
+        archive=clean(package.archive),
+        sdist=clean(package.sdist),
+        wheels=[clean(wheel) for wheel in package.wheels] if package.wheels else None,
+    )

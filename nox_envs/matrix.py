@@ -1,0 +1,117 @@
+"""From a declaration to its cells: the product, less `exclude`, plus `include`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+from nox_envs.cell import AxisValue, Cell, environment_name
+from nox_envs.declaration import Declaration, Match
+from nox_envs.errors import Mistake
+
+__all__ = ["cell_of", "cells", "collisions", "combinations", "pythons"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+Labels = dict[str, AxisValue]
+
+
+def pythons(declaration: Declaration) -> tuple[str, ...] | None:
+    """The Pythons that have cells: the declared ones and those that `include` adds.
+
+    A Python whose cells are all excluded does not exist. None leaves the choice to nox.
+    """
+    added = [python for rule in declaration.include for python in rule.python]
+    if declaration.pythons is None and not added:
+        return None
+    every = dict.fromkeys([*(declaration.pythons or ()), *added])
+    return tuple(python for python in every if any(True for _ in combinations(declaration, python)))
+
+
+def combinations(declaration: Declaration, python: str | None) -> Iterator[Labels]:
+    """The values of the axes for one Python, in the order of the declaration.
+
+    A Python that the declaration does not name (nox's `--extra-python`) has the whole
+    product, too; one that only `include` names has what that says.
+    """
+    added_only = {one for rule in declaration.include for one in rule.python} - set(
+        declaration.pythons or ()
+    )
+    seen: list[tuple[str, ...]] = []
+    if python not in added_only:
+        for labels in _product(declaration):
+            if not _covered(declaration.exclude, python, labels):
+                seen.append(tuple(value.label for value in labels.values()))
+                yield labels
+    for rule in declaration.include:
+        if rule.python and python not in rule.python:
+            continue
+        for labels in _added(declaration, rule):
+            key = tuple(value.label for value in labels.values())
+            if key not in seen:
+                seen.append(key)
+                yield labels
+
+
+def _product(declaration: Declaration) -> Iterator[Labels]:
+    names = [axis.parameter for axis in declaration.axes]
+    for values in itertools.product(*(axis.values for axis in declaration.axes)):
+        yield dict(zip(names, values, strict=True))
+
+
+def _added(declaration: Declaration, rule: Match) -> Iterator[Labels]:
+    columns = []
+    for axis in declaration.axes:
+        labels = sorted(rule.values[axis.parameter])
+        columns.append(
+            [axis.find(label) or AxisValue(label=label, text=label) for label in labels]
+        )
+    names = [axis.parameter for axis in declaration.axes]
+    for values in itertools.product(*columns):
+        yield dict(zip(names, values, strict=True))
+
+
+def _covered(rules: Iterable[Match], python: str | None, labels: Labels) -> bool:
+    rules = tuple(rules)
+    if not rules:
+        return False
+    texts = {name: value.label for name, value in labels.items()}
+    return any(rule.covers(python, texts) for rule in rules)
+
+
+def cell_of(declaration: Declaration, python: str | None, labels: Labels) -> Cell:
+    """The cell of these values."""
+    return Cell(
+        session=declaration.name,
+        python=python,
+        values=labels,
+        may_fail=_covered(declaration.may_fail, python, labels),
+    )
+
+
+def cells(declaration: Declaration) -> Iterator[Cell]:
+    """Every cell of a declaration."""
+    for python in pythons(declaration) or (None,):
+        for labels in combinations(declaration, python):
+            yield cell_of(declaration, python, labels)
+
+
+def collisions(names: Iterable[str]) -> tuple[Mistake, ...]:
+    """A mistake for each pair of cells that nox would give one environment directory."""
+    taken: dict[str, str] = {}
+    found = []
+    for name in names:
+        directory = environment_name(name)
+        other = taken.setdefault(directory, name)
+        if other != name:
+            found.append(
+                Mistake(
+                    address=name,
+                    problem=f"would share the environment directory {directory} with {other}",
+                    hint='label the values:   matrix={"attrs": {"old": "<24", "new": ">=24"}}',
+                )
+            )
+    return tuple(found)

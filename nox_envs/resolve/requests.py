@@ -1,0 +1,147 @@
+"""What a cell asks for: the user's own requirements, each with the line that declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+from nox_envs.interpreter import Interpreter
+
+__all__ = ["Local", "Origin", "Request", "Sources", "Wanted", "applies", "expand_extras"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where something was declared, for people."""
+
+    file: str
+    """Relative to the noxfile: `requirements.txt`."""
+    line: int | None
+    """Counted from 1; None where it cannot be told."""
+    text: str
+    """The line as the user wrote it."""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}   {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One requirement or constraint that the user declared."""
+
+    requirement: Requirement
+    origin: Origin
+    axis: str | None = None
+    """The axis of the matrix that asked for it, if one did."""
+    constraint: bool = False
+    """Limits a version without asking for the package."""
+    hashes: frozenset[str] = frozenset()
+    """The sha256 digests that the file allows; empty allows all."""
+
+    @property
+    def name(self) -> NormalizedName:
+        return canonicalize_name(self.requirement.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """A directory or archive on this machine that is to be installed."""
+
+    path: Path
+    origin: Origin
+    extras: frozenset[str] = frozenset()
+    editable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where requirement files say that packages are to come from."""
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """All that a resolver needs to know, for one interpreter."""
+
+    interpreter: Interpreter
+    requests: tuple[Request, ...]
+    """Those whose markers hold for the interpreter."""
+    locals: tuple[Local, ...] = ()
+    sources: Sources = field(default_factory=Sources)
+    resolution: str = "highest"
+    prerelease: bool = False
+    exclude_newer: str | None = None
+    """Releases uploaded after this instant do not exist (RFC 3339)."""
+
+    @property
+    def constraints(self) -> tuple[Request, ...]:
+        return tuple(request for request in self.requests if request.constraint)
+
+    @property
+    def requirements(self) -> tuple[Request, ...]:
+        return tuple(request for request in self.requests if not request.constraint)
+
+    def allowed_hashes(self) -> dict[NormalizedName, frozenset[str]]:
+        """The digests that files allow, for the names that they give digests for."""
+        allowed: dict[NormalizedName, frozenset[str]] = {}
+        for request in self.requests:
+            if request.hashes:
+                known = allowed.get(request.name)
+                allowed[request.name] = known & request.hashes if known else request.hashes
+        return allowed
+
+
+def applies(requirement: Requirement, markers: Mapping[str, str], extra: str = "") -> bool:
+    """Whether a requirement is asked for in an environment (PEP 508 markers)."""
+    if requirement.marker is None:
+        return True
+    return requirement.marker.evaluate({**markers, "extra": extra})
+
+
+def expand_extras(
+    name: str,
+    dependencies: Iterable[str],
+    extras: Iterable[str],
+    markers: Mapping[str, str],
+) -> list[Requirement]:
+    """The requirements of a project for some of its extras, from its metadata.
+
+    `dependencies` are `Requires-Dist` values. Extras that name the project itself
+    (`all = ["demo[cli]"]`) are replaced by what they stand for. The `extra` part of a
+    marker has been decided and is dropped with the rest of the marker.
+    """
+    own = canonicalize_name(name)
+    parsed = [Requirement(text) for text in dependencies]
+    wanted, pending = [""], [canonicalize_name(extra) for extra in extras]
+    found: list[Requirement] = []
+    seen = {""}
+    while wanted or pending:
+        extra = wanted.pop() if wanted else pending.pop(0)
+        if extra and extra in seen:
+            continue
+        seen.add(extra)
+        for requirement in parsed:
+            if not applies(requirement, markers, extra):
+                continue
+            if extra and applies(requirement, markers):
+                continue  # It is asked for without the extra, too.
+            if canonicalize_name(requirement.name) == own:
+                pending += [canonicalize_name(inner) for inner in requirement.extras]
+                continue
+            bare = Requirement(str(requirement))
+            bare.marker = None
+            found.append(bare)
+    return found

@@ -1,0 +1,130 @@
+"""Resolving with the target's own pip: `pip install --dry-run --report`.
+
+Always the pip of the environment itself: another pip evaluates markers with its own
+Python (`--python-version` does not change that), and locks for the wrong one.
+Source: https://pip.pypa.io/en/stable/reference/installation-report/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.pylock import Package, PackageArchive, PackageSdist, PackageVcs, PackageWheel
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from nox_envs import _files, _process
+from nox_envs.errors import NeedsUv
+from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
+from nox_envs.resolve.requests import Sources, Wanted
+
+__all__ = ["PipResolver"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_COOLDOWN_SINCE = Version("26.0")
+"""The first pip with `--uploaded-prior-to`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipResolver:
+    """The resolver where uv is not installed."""
+
+    python: Path
+    """The interpreter of the environment, which has pip."""
+    env: Mapping[str, str]
+    name: str = "pip"
+
+    def resolve(
+        self, wanted: Wanted, wheels: Mapping[NormalizedName, Path], scratch: Path
+    ) -> tuple[Package, ...]:
+        """As `Resolver.resolve`. Raises `NeedsUv` for what pip cannot do."""
+        if wanted.resolution != "highest":
+            raise NeedsUv(
+                what=f'resolution="{wanted.resolution}"',
+                reason="pip always takes the highest release that fits.",
+            )
+        asked = scratch / "requirements.in"
+        limits = scratch / "constraints.in"
+        report = scratch / "report.json"
+        lines = requirement_lines(wanted, wheels)
+        if not lines:
+            return ()
+        _files.write_text(asked, "\n".join(lines) + "\n")
+        _files.write_text(limits, "\n".join(constraint_lines(wanted)) + "\n")
+        command: list[str | Path] = [
+            self.python, "-I", "-m", "pip", "install", "--dry-run", "--ignore-installed",
+            "--quiet", "--report", report, "-r", asked, "-c", limits,
+        ]  # fmt: skip
+        if wanted.prerelease:
+            command.append("--pre")
+        if wanted.exclude_newer:
+            self._refuse_cooldown_of_old_pip(scratch)
+            command += ["--uploaded-prior-to", wanted.exclude_newer]
+        done = _process.run(command, env={**self.env, **_variables(wanted.sources)}, cwd=scratch)
+        if done.returncode != 0:
+            raise _process.Refused("pip", done)
+        entries = json.loads(_files.read_text(report))["install"]
+        packages = [_package(entry) for entry in entries]
+        packages = [package for package in packages if package.name not in wheels]
+        return only_allowed(sorted(packages, key=lambda package: package.name), wanted)
+
+    def _refuse_cooldown_of_old_pip(self, scratch: Path) -> None:
+        command = [self.python, "-I", "-m", "pip", "--version"]
+        words = _process.run(command, env=self.env, cwd=scratch).stdout.split()
+        version = Version(words[1]) if len(words) > 1 else Version("0")
+        if version < _COOLDOWN_SINCE:
+            raise NeedsUv(
+                what="cooldown=",
+                reason=f"The pip of this environment is {version}; {_COOLDOWN_SINCE} is the "
+                "first that can leave out young releases.",
+            )
+
+
+def _package(entry: Mapping[str, Any]) -> Package:
+    """A PEP 751 package from one `install` entry of the report (PEP 610 `download_info`)."""
+    metadata, info = entry["metadata"], entry["download_info"]
+    name, version = canonicalize_name(metadata["name"]), Version(metadata["version"])
+    url = info["url"]
+    if "vcs_info" in info:
+        vcs = info["vcs_info"]
+        return Package(
+            name=name,
+            version=version,
+            vcs=PackageVcs(
+                type=vcs["vcs"],
+                url=url,
+                requested_revision=vcs.get("requested_revision"),
+                commit_id=vcs["commit_id"],
+                subdirectory=info.get("subdirectory"),
+            ),
+        )
+    hashes = dict(info.get("archive_info", {}).get("hashes", {}))
+    if entry.get("is_direct"):
+        archive = PackageArchive(url=url, hashes=hashes, subdirectory=info.get("subdirectory"))
+        return Package(name=name, version=version, archive=archive)
+    file = url.partition("#")[0].rpartition("/")[2]
+    if file.endswith(".whl"):
+        wheel = PackageWheel(name=file, url=url, hashes=hashes)
+        return Package(name=name, version=version, wheels=[wheel])
+    return Package(name=name, version=version, sdist=PackageSdist(name=file, url=url, hashes=hashes))
+
+
+def _variables(sources: Sources) -> dict[str, str]:
+    found = {}
+    if sources.index_url:
+        found["PIP_INDEX_URL"] = sources.index_url
+    if sources.extra_index_urls:
+        found["PIP_EXTRA_INDEX_URL"] = " ".join(sources.extra_index_urls)
+    if sources.find_links:
+        found["PIP_FIND_LINKS"] = " ".join(sources.find_links)
+    if sources.trusted_hosts:
+        found["PIP_TRUSTED_HOST"] = " ".join(sources.trusted_hosts)
+    return found

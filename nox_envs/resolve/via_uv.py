@@ -1,0 +1,73 @@
+"""Resolving with uv: `uv pip compile` to a PEP 751 lock.
+
+Source: https://docs.astral.sh/uv/pip/compile/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.pylock import Package, Pylock
+from packaging.utils import NormalizedName
+
+from nox_envs import _files, _process
+from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
+from nox_envs.resolve.requests import Sources, Wanted
+
+__all__ = ["UvResolver"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UvResolver:
+    """The resolver of choice: it knows every option of a declaration."""
+
+    uv: Path
+    env: Mapping[str, str]
+    """The scrubbed environment, with the user's indexes."""
+    name: str = "uv"
+
+    def resolve(
+        self, wanted: Wanted, wheels: Mapping[NormalizedName, Path], scratch: Path
+    ) -> tuple[Package, ...]:
+        """As `Resolver.resolve`."""
+        asked = scratch / "requirements.in"
+        limits = scratch / "constraints.in"
+        answer = scratch / "pylock.toml"
+        _files.write_text(asked, "\n".join(requirement_lines(wanted, wheels)) + "\n")
+        _files.write_text(limits, "\n".join(constraint_lines(wanted)) + "\n")
+        command: list[str | Path] = [
+            self.uv, "pip", "compile", asked, "--constraints", limits,
+            "--format", "pylock.toml", "--output-file", answer,
+            "--python", wanted.interpreter.path,
+            "--resolution", wanted.resolution,
+            # An index URL in a header or an annotation may hold a password.
+            "--no-header", "--no-annotate", "--no-sources", "--quiet",
+            "--prerelease", "allow" if wanted.prerelease else "if-necessary-or-explicit",
+        ]  # fmt: skip
+        if wanted.exclude_newer:
+            command += ["--exclude-newer", wanted.exclude_newer]
+        done = _process.run(command, env={**self.env, **_variables(wanted.sources)}, cwd=scratch)
+        if done.returncode != 0:
+            raise _process.Refused("uv", done)
+        packages = Pylock.from_dict(_files.read_toml(answer)).packages
+        return only_allowed((p for p in packages if p.name not in wheels), wanted)
+
+
+def _variables(sources: Sources) -> dict[str, str]:
+    """Indexes from requirement files travel as variables: argv can be read by anybody."""
+    found = {}
+    if sources.index_url:
+        found["UV_DEFAULT_INDEX"] = sources.index_url
+    if sources.extra_index_urls:
+        found["UV_INDEX"] = " ".join(sources.extra_index_urls)
+    if sources.find_links:
+        found["UV_FIND_LINKS"] = ",".join(sources.find_links)
+    if sources.trusted_hosts:
+        found["UV_INSECURE_HOST"] = " ".join(sources.trusted_hosts)
+    return found

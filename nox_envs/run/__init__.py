@@ -1,0 +1,1 @@
+"""Running a cell: the tree it works in."""

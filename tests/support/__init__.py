@@ -1,0 +1,1 @@
+"""Working fakes: real wheels, real sdists, a real index on the loopback."""
