@@ -7,16 +7,27 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["move_into", "parse_toml", "read_text", "read_toml", "remove", "scratch", "write_text", "write_toml"]
+__all__ = [
+    "move_into",
+    "parse_toml",
+    "read_text",
+    "read_toml",
+    "remove",
+    "scratch",
+    "write_text",
+    "write_toml",
+]
 
 
 def __dir__() -> list[str]:
@@ -30,7 +41,7 @@ def read_text(path: Path) -> str:
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The values of a TOML document; raises `ValueError` that says where it is malformed."""
-    return tomllib.loads(text)
+    return dict(tomllib.loads(text))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -43,7 +54,9 @@ def write_text(path: Path, text: str, *, private: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        with os.fdopen(
+            handle, "w", encoding="utf-8", errors="surrogateescape", newline="\n"
+        ) as file:
             file.write(text)
         if not private:
             Path(name).chmod(0o644)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["Completed", "Refused", "run"]
 
@@ -29,7 +32,7 @@ class Completed:
         return "\n".join(part for part in (self.stdout.rstrip(), self.stderr.rstrip()) if part)
 
 
-class Refused(Exception):  # noqa: N818 - an answer of a tool, not yet an error for a user
+class Refused(Exception):
     """A resolver or an installer could not do what it was told."""
 
     def __init__(self, tool: str, done: Completed) -> None:

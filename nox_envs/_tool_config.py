@@ -19,7 +19,7 @@ from nox_envs.errors import DeclarationError, Mistake
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["home", "pip_files", "pip_options", "uv_options", "uv_tables"]
+__all__ = ["home", "is_true", "pip_files", "pip_options", "uv_options", "uv_tables"]
 
 
 def __dir__() -> list[str]:
@@ -27,13 +27,13 @@ def __dir__() -> list[str]:
 
 
 def home(env: Mapping[str, str], platform: str = sys.platform) -> Path | None:
-    """The user's directory, or None where the environment does not name it."""
+    """Find the user's directory, or None where the environment does not name it."""
     name = env.get("USERPROFILE" if platform == "win32" else "HOME")
     return Path(name) if name else None
 
 
 def _configuration_home(env: Mapping[str, str], platform: str) -> Path | None:
-    """The directory that holds a directory of settings for each program of the user."""
+    """Find where each program of the user has a directory of settings."""
     named = env.get("APPDATA" if platform == "win32" else "XDG_CONFIG_HOME")
     if named and Path(named).is_absolute():
         return Path(named)
@@ -44,7 +44,7 @@ def _configuration_home(env: Mapping[str, str], platform: str) -> Path | None:
 
 
 def _machine_homes(env: Mapping[str, str]) -> tuple[Path, ...]:
-    """The same for all users of a machine that follows XDG; the first is the strongest."""
+    """Find the same for all users of a machine that follows XDG; the first is the strongest."""
     named = env.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     return tuple(Path(entry) for entry in named.split(os.pathsep) if entry)
 
@@ -56,17 +56,17 @@ _PIP_SECTIONS = ("global", "download", "wheel", "install")
 
 _PIP_LISTS = frozenset({"extra-index-url", "find-links", "trusted-host"})
 
+_PIP_ALIASES = {"default-timeout": "timeout", "pypi-url": "index-url"}
+
 _PIP_KEYS = _PIP_LISTS | {
     "cache-dir",
     "cert",
     "client-cert",
-    "default-timeout",
     "index-url",
     "keyring-provider",
     "no-cache-dir",
     "no-index",
     "proxy",
-    "pypi-url",
     "resume-retries",
     "retries",
     "timeout",
@@ -108,8 +108,8 @@ def pip_files(
 
 
 def _read_ini(path: Path) -> dict[str, dict[str, str]]:
-    """The settings of a file by section; what cannot be understood is left out."""
-    import configparser  # noqa: PLC0415  # Only needed when something is installed.
+    """Read the settings of a file by section, less what cannot be understood."""
+    import configparser  # noqa: PLC0415 - not needed to list sessions
 
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
@@ -120,7 +120,7 @@ def _read_ini(path: Path) -> dict[str, dict[str, str]]:
         pass  # The parser keeps the lines that it understood.
     return {
         section: {
-            key.replace("_", "-").removeprefix("--"): value.strip()
+            _PIP_ALIASES.get(name := key.replace("_", "-").removeprefix("--"), name): value.strip()
             for key, value in parser.items(section)
             if value and value.strip()
         }
@@ -131,7 +131,7 @@ def _read_ini(path: Path) -> dict[str, dict[str, str]]:
 def pip_options(
     env: Mapping[str, str], *, platform: str = sys.platform, prefix: str = sys.prefix
 ) -> dict[str, str]:
-    """What pip's files say about where to download from, as `PIP_*` variables."""
+    """Read what pip's files say about where to download from, as `PIP_*` variables."""
     sections: dict[str, dict[str, str]] = {name: {} for name in _PIP_SECTIONS}
     for path in pip_files(env, platform=platform, prefix=prefix):
         for name, items in _read_ini(path).items():
@@ -195,7 +195,7 @@ _UV_PLACES = frozenset({"cache-dir", "extra-index-url", "find-links", "index-url
 
 
 def _read_toml(path: Path) -> dict[str, Any] | None:
-    """A file of settings, or None where there is none to read.
+    """Read a file of settings, or None where there is none to read.
 
     A file that is broken is an error: to go on without it could mean to ask another
     index than the one that the user has chosen.
@@ -207,13 +207,14 @@ def _read_toml(path: Path) -> dict[str, Any] | None:
     except UnicodeDecodeError as error:
         raise _broken(path, str(error)) from error
     if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415  # Only needed when something is installed.
+        import tomllib  # noqa: PLC0415 - not needed to list sessions
     else:
-        import tomli as tomllib  # noqa: PLC0415
+        import tomli as tomllib  # noqa: PLC0415 - as above
     try:
-        return tomllib.loads(text)
+        data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _broken(path, str(error)) from error
+    return data
 
 
 def _broken(path: Path, problem: str) -> DeclarationError:
@@ -240,17 +241,23 @@ def _is_member(directory: Path, root: Path, workspace: dict[str, Any]) -> bool:
     return inside == "." or (named_in("members") and not named_in("exclude"))
 
 
-def _project_table(directory: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The nearest file that configures uv; a workspace has the settings of its root."""
+def _workspace_root(directory: Path) -> Path | None:
+    """Find the root of the workspace that the nearest project is of, often the project."""
     places = (directory, *directory.parents)
-    if (directory / "pyproject.toml").is_file():
-        for place in places:
-            table = _tool_uv(place / "pyproject.toml") or {}
-            workspace = table.get("workspace")
-            if isinstance(workspace, dict) and _is_member(directory, place, workspace):
-                places = (place, *place.parents)
-                break
-    for place in places:
+    project = next((place for place in places if (place / "pyproject.toml").is_file()), None)
+    if project is None:
+        return None
+    for place in (project, *project.parents):
+        workspace = (_tool_uv(place / "pyproject.toml") or {}).get("workspace")
+        if isinstance(workspace, dict) and _is_member(project, place, workspace):
+            return place
+    return project if "project" in (_read_toml(project / "pyproject.toml") or {}) else None
+
+
+def _project_table(directory: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Find the nearest file that configures uv; a workspace has the settings of its root."""
+    root = _workspace_root(directory) or directory
+    for place in (root, *root.parents):
         settings = _read_toml(place / "uv.toml")
         if settings is not None:
             return place, settings
@@ -263,7 +270,7 @@ def _project_table(directory: Path) -> tuple[Path, dict[str, Any]] | None:
 def uv_tables(
     env: Mapping[str, str], directory: Path, *, platform: str = sys.platform
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every table of settings that uv would find, with its directory; the strongest first.
+    """Find every table of settings that uv would, with its directory; the strongest first.
 
     https://docs.astral.sh/uv/concepts/configuration-files/
     """
@@ -274,14 +281,14 @@ def uv_tables(
             raise _broken(path, "UV_CONFIG_FILE names it, and it cannot be read")
         yield path.parent, settings
         return
-    if _true(env.get("UV_NO_CONFIG")):
+    if is_true(env.get("UV_NO_CONFIG")):
         return
     if (found := _project_table(directory.absolute())) is not None:
         yield found
     user = _configuration_home(env, platform)
     if user is not None and (settings := _read_toml(user / "uv" / "uv.toml")) is not None:
         yield user / "uv", settings
-    if _true(env.get("UV_NO_SYSTEM_CONFIG")):
+    if is_true(env.get("UV_NO_SYSTEM_CONFIG")):
         return
     if platform == "win32":
         machine = [Path(env.get("PROGRAMDATA") or env.get("SYSTEMDRIVE", "C:") + "\\ProgramData")]
@@ -293,12 +300,13 @@ def uv_tables(
             return
 
 
-def _true(value: str | None) -> bool:
+def is_true(value: str | None) -> bool:
+    """Read a switch as pip and uv do."""
     return (value or "").lower() in {"1", "on", "t", "true", "y", "yes"}
 
 
 def _placed(value: Any, directory: Path) -> Any:
-    """A path, or a list of them, made independent of the file that it stands in."""
+    """Make a path, or a list of them, independent of the file that it stands in."""
     if isinstance(value, list):
         return [_placed(entry, directory) for entry in value]
     if isinstance(value, str) and "://" not in value and not value.startswith("file:"):
@@ -327,23 +335,6 @@ def _indexes(table: Mapping[str, Any], directory: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _unique(indexes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what uv would ignore: a name that is taken, a second default."""
-    names: set[str] = set()
-    kept: list[dict[str, Any]] = []
-    has_default = False
-    for index in indexes:
-        name = index.get("name")
-        default = index.get("default") is True
-        if (isinstance(name, str) and name in names) or (default and has_default):
-            continue
-        if isinstance(name, str):
-            names.add(name)
-        has_default = has_default or default
-        kept.append(index)
-    return kept
-
-
 def _merge(strong: dict[str, Any], weak: Mapping[str, Any]) -> None:
     """Complete settings by weaker ones as uv does: lists are joined, the rest is kept."""
     for key, value in weak.items():
@@ -356,7 +347,7 @@ def _merge(strong: dict[str, Any], weak: Mapping[str, Any]) -> None:
 def uv_options(
     env: Mapping[str, str], directory: Path, *, platform: str = sys.platform
 ) -> dict[str, Any]:
-    """What uv's files say about where to download from, as one `uv.toml`."""
+    """Read what uv's files say about where to download from, as one `uv.toml`."""
     merged: dict[str, Any] = {}
     pip: dict[str, Any] = {}
     indexes: list[dict[str, Any]] = []
@@ -366,7 +357,7 @@ def uv_options(
             _merge(pip, _where(table["pip"], place, _UV_PIP_KEYS))
         indexes += _indexes(table, place)
     if indexes:
-        merged["index"] = _unique(indexes)
+        merged["index"] = indexes
     if pip:
         merged["pip"] = pip
     return merged

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import Requirement
-from packaging.utils import NormalizedName
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-__all__ = ["Axis", "AxisValue", "Cell", "environment_name"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
+
+__all__ = ["Axis", "AxisValue", "Cell", "Match", "environment_name"]
 
 
 def __dir__() -> list[str]:
@@ -72,6 +76,11 @@ class Axis:
     """The name in session names and as a parameter: `importlib_metadata`."""
     values: tuple[AxisValue, ...]
 
+    def with_text(self, text: str) -> AxisValue:
+        """The value that nox was given as `text`; one that only `include` names is new."""
+        known = (value for value in self.values if value.text == text)
+        return next(known, AxisValue(label=text, text=text))
+
     def find(self, text: str) -> AxisValue | None:
         """The value of that label or, failing that, of that text."""
         for value in self.values:
@@ -111,6 +120,37 @@ class Cell:
         keys = {"python": self.python} if self.python else {}
         entries = {**keys, **{name: value.label for name, value in self.values.items()}}
         return "{" + ", ".join(f'"{key}": "{value}"' for key, value in entries.items()) + "}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A rule that selects cells: every key must hold."""
+
+    python: tuple[str, ...] = ()
+    """Specifiers or names, any of which may hold; empty matches all."""
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Labels by the parameter of the axis."""
+
+    def covers(self, python: str | None, labels: Mapping[str, str]) -> bool:
+        """Whether the rule selects the cell of these labels."""
+        if any(labels.get(axis) not in wanted for axis, wanted in self.values.items()):
+            return False
+        return not self.python or any(_python_matches(one, python) for one in self.python)
+
+
+def _python_matches(rule: str, python: str | None) -> bool:
+    if python is None:
+        return False
+    if rule == python:
+        return True
+    digits = re.search(r"\d+(\.\d+)*", python)
+    if digits is None:
+        return False
+    specifier = rule if rule[:1] in "<>=!~" else f"=={rule}.*"
+    try:
+        return SpecifierSet(specifier).contains(digits[0], prereleases=True)
+    except InvalidSpecifier:
+        return False
 
 
 def environment_name(cell_name: str) -> str:

@@ -7,21 +7,24 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.errors import ExceptionGroup
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import Version
 
 from nox_envs import _files
-from nox_envs.cell import Cell
-from nox_envs.declaration import Declaration
 from nox_envs.errors import DeclarationError, FileMissing, Mistake
-from nox_envs.interpreter import Interpreter
 from nox_envs.pyproject import Pyproject
 from nox_envs.resolve import requirements_file
 from nox_envs.resolve.requests import Local, Origin, Request, Wanted, applies, expand_extras
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+    from nox_envs.cell import Cell
+    from nox_envs.declaration import Declaration
+    from nox_envs.interpreter import Interpreter
 
 __all__ = ["Gathered", "Noxfile", "gather", "read_pyproject"]
 
@@ -52,9 +55,7 @@ class Noxfile:
         order = [*range(self.line - 1, len(lines)), *range(min(self.line - 1, len(lines)))]
         found = next((n for n in order if any(one in lines[n] for one in literals)), None)
         line = self.line if found is None else found + 1
-        return Origin(
-            file=self.path.name, line=line, text=shown or f'{parameter}=["{text}"]'
-        )
+        return Origin(file=self.path.name, line=line, text=shown or f'{parameter}=["{text}"]')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +76,19 @@ class Gathered:
         """All that has to be built."""
         return (*((self.project,) if self.project else ()), *self.wanted.locals)
 
-    def digest(self, trees: Mapping[Path, str], cooldown: str, lock: str) -> str:
-        """Equal as long as nothing that the user declared has changed.
+    def digest(self, cooldown: str) -> str:
+        """Equal as long as what the user declared has not changed.
 
-        `trees` are digests of the local projects' files, `lock` one of the lock file.
-        What the index offers is not part of it.
+        Neither what the index offers nor the code of a project is part of it.
         """
         wanted = self.wanted
         entries: list[Any] = [
             _FORMAT,
-            sorted(
-                [str(r.requirement), r.constraint, sorted(r.hashes)] for r in wanted.requests
-            ),
-            sorted([trees[one.path], one.editable, sorted(one.extras)] for one in self.sources),
+            sorted([str(r.requirement), r.constraint, sorted(r.hashes)] for r in wanted.requests),
+            sorted([one.editable, sorted(one.extras)] for one in self.sources),
             [self.installs_project, sorted(self.extras), wanted.resolution, wanted.prerelease],
             [wanted.sources.index_url, wanted.sources.extra_index_urls, wanted.sources.find_links],
-            [cooldown, lock, wanted.interpreter.version, wanted.interpreter.lock_marker],
-            sorted(self.lowest),
+            [cooldown, wanted.interpreter.lock_marker, sorted(self.lowest)],
         ]
         return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
@@ -315,7 +312,10 @@ def _apply_sources(
     requests: Iterable[Request], pyproject: Pyproject | None, directory: Path
 ) -> tuple[list[Request], list[Local]]:
     """`[tool.uv.sources]` as direct references, which both installers understand."""
-    sources = {canonicalize_name(name): one for name, one in (pyproject.sources if pyproject else {}).items()}
+    sources = {
+        canonicalize_name(name): one
+        for name, one in (pyproject.sources if pyproject else {}).items()
+    }
     kept, located, mistakes = list[Request](), list[Local](), list[Mistake]()
     for request in requests:
         source = sources.get(request.name)
@@ -354,4 +354,3 @@ def _direct(source: Mapping[str, Any]) -> str:
     revision = source.get("rev") or source.get("tag") or source.get("branch")
     url = f"git+{source['git']}" + (f"@{revision}" if revision else "")
     return url + (f"#subdirectory={source['subdirectory']}" if "subdirectory" in source else "")
-

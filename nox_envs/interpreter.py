@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Interpreter"]
 
@@ -42,7 +44,12 @@ class Interpreter:
         """The marker for which a lock of this interpreter holds (PEP 751 `environments`)."""
         return " and ".join(
             f"{name} == '{self.markers[name]}'"
-            for name in ("implementation_name", "python_version", "sys_platform", "platform_machine")
+            for name in (
+                "implementation_name",
+                "python_version",
+                "sys_platform",
+                "platform_machine",
+            )
         )
 
     @classmethod

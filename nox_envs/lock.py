@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from packaging.markers import Marker
@@ -17,12 +16,18 @@ from packaging.pylock import (
     Pylock,
     PylockValidationError,
 )
-from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from nox_envs.errors import LockInvalid
 
-__all__ = ["Lock", "LockedLocal", "without_userinfo"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from packaging.utils import NormalizedName
+
+    from nox_envs.interpreter import Interpreter
+
+__all__ = ["Lock", "LockedLocal", "recorded_pins", "without_userinfo"]
 
 
 def __dir__() -> list[str]:
@@ -65,80 +70,69 @@ class Lock:
 
     @property
     def digest(self) -> str:
-        """Equal for locks that give equal environments, whatever tool wrote them.
+        """Equal for locks that give equal environments.
 
-        It covers names, versions, and the content of local projects; of direct references
-        also what they point at. File hashes are left out on purpose: a release is
-        immutable on an index, and tools list different files of it.
+        It covers names, versions, the hashes of all files, and the content of local
+        projects. Where the files lie is left out.
         """
         entries: list[Any] = []
         for package in self.packages:
-            direct = package.vcs.commit_id if package.vcs else None
-            if package.archive:
-                direct = sorted(package.archive.hashes.values())[0]
-            entries.append([package.name, str(package.version or ""), direct])
+            files = [*(package.wheels or ()), package.sdist, package.archive]
+            proof = sorted(str(file.hashes.get("sha256")) for file in files if file)
+            if package.vcs:
+                proof.append(package.vcs.commit_id)
+            entries.append([package.name, str(package.version or ""), proof])
         entries += [
-            [local.name, str(local.version), local.content, local.editable]
-            for local in self.locals
+            [local.name, str(local.version), local.content, local.editable] for local in self.locals
         ]
         text = json.dumps([self.environment, sorted(entries, key=str)])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def only(self, names: Iterable[NormalizedName]) -> Lock:
-        """The same lock for some of its third-party packages."""
-        wanted = set(names)
-        return replace(self, packages=tuple(p for p in self.packages if p.name in wanted))
-
     # -- the file
 
     @classmethod
-    def from_pylock(cls, data: Mapping[str, Any], *, path: str, markers: Mapping[str, str]) -> Lock:
-        """The part of a PEP 751 document that is for one environment.
+    def from_pylock(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        path: str,
+        interpreter: Interpreter,
+        own: Iterable[NormalizedName] = (),
+    ) -> Lock:
+        """The part of a PEP 751 document that is for one interpreter.
 
-        Raises `LockInvalid` for a document that is malformed or not for it.
+        `own` are local projects, which are built anew whatever the document says of them.
+        Raises `LockInvalid` for a document that is malformed or not for the interpreter.
         """
+        markers = interpreter.markers
         try:
             pylock = Pylock.from_dict(data)
         except PylockValidationError as error:
             raise LockInvalid(path=path, problem=f"is not a valid lock: {error}") from error
-        environment = dict(markers)
-        if pylock.environments and not any(m.evaluate(environment) for m in pylock.environments):
+        environment: dict[str, str | frozenset[str]] = {**markers}
+        environment["dependency_groups"] = frozenset(pylock.default_groups or ())
+        if pylock.environments and not any(m.evaluate(markers) for m in pylock.environments):
             listed = "; ".join(str(marker) for marker in pylock.environments)
             raise LockInvalid(path=path, problem=f"is not for this environment, but for {listed}")
         version = markers["python_full_version"]
-        if pylock.requires_python and not pylock.requires_python.contains(version, prereleases=True):
+        if pylock.requires_python and not pylock.requires_python.contains(
+            version, prereleases=True
+        ):
             problem = f"is for Python {pylock.requires_python}, this cell has {version}"
             raise LockInvalid(path=path, problem=problem)
+        facts = dict((pylock.tool or {}).get(_TOOL, {}))
+        recorded = {str(entry["name"]) for entry in facts.pop("locals", ())}
         chosen = [
             package
             for package in pylock.packages
-            if package.marker is None or package.marker.evaluate(environment, "lock_file")
+            if package.name not in recorded
+            and not (package.directory and package.name in set(own))
+            and (package.marker is None or package.marker.evaluate(environment, "lock_file"))
         ]
-        facts = dict((pylock.tool or {}).get(_TOOL, {}))
-        recorded = {entry["name"]: entry for entry in facts.pop("locals", ())}
-        third_party = [p for p in chosen if p.name not in recorded]
-        _refuse_incomplete(third_party, path)
+        _refuse_incomplete(chosen, path)
         return cls(
-            packages=tuple(sorted(third_party, key=lambda package: package.name)),
-            environment=" and ".join(
-                f"{name} == '{markers[name]}'"
-                for name in (
-                    "implementation_name",
-                    "python_version",
-                    "sys_platform",
-                    "platform_machine",
-                )
-            ),
-            locals=tuple(
-                LockedLocal(
-                    name=entry["name"],
-                    version=Version(entry["version"]),
-                    directory=entry["directory"],
-                    content=entry["content"],
-                    editable=entry["editable"],
-                )
-                for entry in recorded.values()
-            ),
+            packages=tuple(sorted(chosen, key=lambda package: package.name)),
+            environment=interpreter.lock_marker,
             facts=facts,
         )
 
@@ -195,6 +189,11 @@ class Lock:
             packages=[*self.packages, *archives],
         )
         return dict(pylock.to_dict())
+
+
+def recorded_pins(data: Mapping[str, Any]) -> dict[NormalizedName, Version | None]:
+    """The pins of a document that `Lock.to_pylock` made, local projects included."""
+    return {package.name: package.version for package in Pylock.from_dict(data).packages}
 
 
 def _refuse_incomplete(packages: Iterable[Package], path: str) -> None:

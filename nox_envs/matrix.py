@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from nox_envs.cell import AxisValue, Cell, environment_name
-from nox_envs.declaration import Declaration, Match
+from nox_envs.cell import AxisValue, Cell, Match, environment_name
 from nox_envs.errors import Mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nox_envs.declaration import Declaration
 
 __all__ = ["cell_of", "cells", "collisions", "combinations", "pythons"]
 
@@ -66,9 +70,7 @@ def _added(declaration: Declaration, rule: Match) -> Iterator[Labels]:
     columns = []
     for axis in declaration.axes:
         labels = sorted(rule.values[axis.parameter])
-        columns.append(
-            [axis.find(label) or AxisValue(label=label, text=label) for label in labels]
-        )
+        columns.append([axis.find(label) or AxisValue(label=label, text=label) for label in labels])
     names = [axis.parameter for axis in declaration.axes]
     for values in itertools.product(*columns):
         yield dict(zip(names, values, strict=True))

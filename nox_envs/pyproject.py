@@ -97,7 +97,6 @@ class Pyproject:
                 found.append(f"{plain.strip()} ; {condition}")
         return found
 
-
     def poetry_requires(self) -> list[str]:
         """`[tool.poetry.dependencies]` as `Requires-Dist` values.
 

@@ -8,7 +8,6 @@ in nox's own environment, less what would leak another environment into this one
 
 from __future__ import annotations
 
-import base64
 import fnmatch
 import os
 import re
@@ -16,9 +15,11 @@ import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote
 
-from nox_envs._tool_config import home, pip_options, uv_options
+from nox_envs import _variables
+from nox_envs._secrets import redact
+from nox_envs._tool_config import home, is_true, pip_options, uv_options
 from nox_envs.errors import DeclarationError, FileMissing, Mistake, NeedsUv
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ __all__ = [
 Kind = Literal["uv", "pip", "build"]
 """Which tool an environment is for; a build may start either."""
 
+_OWN = "NOX_ENVS_"
+"""How the names of our own variables begin."""
+
 _PYPI = "https://pypi.org/simple/"
 
 
@@ -49,213 +53,8 @@ def __dir__() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The variables of this process, as they are now."""
+    """Read the variables of this process, as they are now."""
     return dict(os.environ)
-
-
-# -- names ----------------------------------------------------------------------------
-
-_WINDOWS = frozenset(
-    {
-        "APPDATA",
-        "COMMONPROGRAMFILES",
-        "COMMONPROGRAMFILES(X86)",
-        "COMMONPROGRAMW6432",
-        "COMSPEC",
-        "HOMEDRIVE",
-        "HOMEPATH",
-        "LOCALAPPDATA",
-        "NUMBER_OF_PROCESSORS",
-        "PATHEXT",
-        "PROCESSOR_ARCHITECTURE",
-        "PROCESSOR_ARCHITEW6432",
-        "PROGRAMDATA",
-        "PROGRAMFILES",
-        "PROGRAMFILES(X86)",
-        "PROGRAMW6432",
-        "SYSTEMDRIVE",
-        "SYSTEMROOT",
-        "USERNAME",
-        "WINDIR",
-    }
-)
-
-_PERSON = frozenset(
-    {
-        "HOME",
-        "LANG",
-        "LANGUAGE",
-        "LD_LIBRARY_PATH",
-        "LOGNAME",
-        "PATH",
-        "TEMP",
-        "TMP",
-        "TMPDIR",
-        "USER",
-        "USERPROFILE",
-    }
-)
-
-_PROXIES = frozenset({"ALL_PROXY", "FTP_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"})
-
-_REACHING = frozenset(
-    {
-        # Certificates and credentials.
-        "CURL_CA_BUNDLE",
-        "DBUS_SESSION_BUS_ADDRESS",
-        "GNOME_KEYRING_CONTROL",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "NETRC",
-        "PYTHON_KEYRING_BACKEND",
-        "REQUESTS_CA_BUNDLE",
-        "SSL_CERT_DIR",
-        "SSL_CERT_FILE",
-        "SSL_CLIENT_CERT",
-        "VSS_NUGET_EXTERNAL_FEED_ENDPOINTS",
-        # Requirements in version control.
-        "GIT_ASKPASS",
-        "GIT_TERMINAL_PROMPT",
-        "SSH_AGENT_PID",
-        "SSH_ASKPASS",
-        "SSH_AUTH_SOCK",
-    }
-)
-
-_COMPILING = frozenset(
-    {
-        "AR",
-        "ARCHFLAGS",
-        "CARGO_HOME",
-        "CC",
-        "CFLAGS",
-        "CPATH",
-        "CPPFLAGS",
-        "CXX",
-        "CXXFLAGS",
-        "C_INCLUDE_PATH",
-        "DEVELOPER_DIR",
-        "DISTUTILS_USE_SDK",
-        "FC",
-        "FFLAGS",
-        "INCLUDE",
-        "LD",
-        "LDFLAGS",
-        "LIB",
-        "LIBPATH",
-        "LIBRARY_PATH",
-        "MACOSX_DEPLOYMENT_TARGET",
-        "MAKEFLAGS",
-        "MSSDK",
-        "PKG_CONFIG_PATH",
-        "RUSTFLAGS",
-        "RUSTUP_HOME",
-        "RUSTUP_TOOLCHAIN",
-        "SDKROOT",
-        "SOURCE_DATE_EPOCH",
-    }
-)
-
-_TOOL_NAMES = _WINDOWS | _PERSON | _PROXIES | _REACHING | _COMPILING
-_TOOL_PREFIXES = (
-    "ARTIFACTS_KEYRING_",
-    "DYLD_",
-    "GIT_CONFIG_",
-    "GIT_SSH",
-    "GIT_SSL_",
-    "KEYRING_PROPERTY_",
-    "LC_",
-    "SETUPTOOLS_SCM_",
-    "XDG_",
-)
-
-_PIP_NAMES = frozenset(
-    {
-        "PIP_CACHE_DIR",
-        "PIP_CERT",
-        "PIP_CLIENT_CERT",
-        "PIP_DEFAULT_TIMEOUT",
-        "PIP_EXTRA_INDEX_URL",
-        "PIP_FIND_LINKS",
-        "PIP_INDEX_URL",
-        "PIP_KEYRING_PROVIDER",
-        "PIP_NO_CACHE_DIR",
-        "PIP_NO_INDEX",
-        "PIP_PROXY",
-        "PIP_PYPI_URL",
-        "PIP_RESUME_RETRIES",
-        "PIP_RETRIES",
-        "PIP_TIMEOUT",
-        "PIP_TRUSTED_HOST",
-    }
-)
-
-_UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX")
-
-_UV_NAMES = frozenset(
-    {
-        *_UV_INDEXES,
-        "HTTP_TIMEOUT",
-        "UV_CACHE_DIR",
-        "UV_CONCURRENT_BUILDS",
-        "UV_CONCURRENT_DOWNLOADS",
-        "UV_CONCURRENT_INSTALLS",
-        "UV_CREDENTIALS_DIR",
-        "UV_FIND_LINKS",
-        "UV_HTTP_CONNECT_TIMEOUT",
-        "UV_HTTP_RETRIES",
-        "UV_HTTP_TIMEOUT",
-        "UV_INDEX_STRATEGY",
-        "UV_INSECURE_HOST",
-        "UV_KEYRING_PROVIDER",
-        "UV_LOCK_TIMEOUT",
-        "UV_NATIVE_TLS",
-        "UV_NO_CACHE",
-        "UV_OFFLINE",
-        "UV_REQUEST_TIMEOUT",
-        "UV_SYSTEM_CERTS",
-    }
-)
-
-_UV_CREDENTIAL = re.compile(r"UV_INDEX_\w+_(?:USERNAME|PASSWORD)")
-
-_ALWAYS = {
-    "NO_COLOR": "1",
-    "PIP_CONFIG_FILE": os.devnull,
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "PIP_NO_INPUT": "1",
-    "PIP_USER": "0",
-    "PYTHONNOUSERSITE": "1",
-    "UV_NO_PROGRESS": "1",
-    "UV_PYTHON_DOWNLOADS": "never",
-}
-
-_LEAKS = frozenset(
-    {
-        "CONDA_PREFIX",
-        "PIP_CONSTRAINT",
-        "PIP_NO_DEPS",
-        "PIP_PREFIX",
-        "PIP_REQUIREMENT",
-        "PIP_REQUIRE_VIRTUALENV",
-        "PIP_RESPECT_VIRTUALENV",
-        "PIP_ROOT",
-        "PIP_TARGET",
-        "PIP_USER",
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "UV_SYSTEM_PYTHON",
-        "__PYVENV_LAUNCHER__",
-    }
-)
-
-_OWN = "NOX_ENVS_"
-
-_NOXS = frozenset({"NOX_CURRENT_SESSION", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "VIRTUAL_ENV"})
-"""What nox itself sets for a session: not ours to change."""
-
-_ESSENTIAL = _PERSON | _WINDOWS | {"CI", "SHELL", "TERM", "TZ"}
-_ESSENTIAL_PREFIXES = ("DYLD_", "LC_")
 
 
 # -- tools ----------------------------------------------------------------------------
@@ -269,51 +68,52 @@ def tool_environment(
     bin_paths: Sequence[Path] = (),
     platform: str = sys.platform,
 ) -> dict[str, str]:
-    """The whole environment of a command that resolves, installs or builds.
+    """Make the whole environment of a command that resolves, installs or builds.
 
     Compiler variables belong to every kind, because resolving and installing may have
-    to build. pip gets what its files say here, and reads none itself; uv gets its
-    files' part by `uv_config`, for `directory`, which the caller passes as a file.
+    to build. pip is told here what its files say, and reads none itself. uv is told
+    what its files say, for `directory`, by `uv_config` in a file that the caller names.
     """
     kept = {name: value for name, value in env.items() if _is_for_tools(name, kind, platform)}
-    from_files = pip_options(env, platform=platform)
+    pip = _pip_where(env, platform)
     if kind != "uv":
-        kept = {**from_files, **kept}
+        kept |= pip
     if kind != "pip":
-        kept |= _uv_like_pip(env, from_files, directory or Path.cwd(), platform)
+        config = uv_options(env, directory or Path.cwd(), platform=platform)
+        kept |= _uv_like_pip(env, pip, config, platform)
     if bin_paths:
-        kept["PATH"] = os.pathsep.join(
-            [*map(str, bin_paths), *filter(None, [_get(env, "PATH", platform)])]
-        )
-    return kept | _ALWAYS
+        path = kept.pop("PATH", "")
+        kept["PATH"] = os.pathsep.join([*map(str, bin_paths), *([path] if path else [])])
+    return kept | _variables.ALWAYS
 
 
 def _is_for_tools(name: str, kind: Kind, platform: str) -> bool:
+    if name.upper() in _variables.PROXIES:
+        return True
     if platform == "win32":
         name = name.upper()
-    if name in _TOOL_NAMES or name.upper() in _PROXIES or name.startswith(_TOOL_PREFIXES):
+    if name in _variables.TOOL_NAMES or name.startswith(_variables.TOOL_PREFIXES):
         return True
-    if kind != "uv" and name in _PIP_NAMES:
-        return True
-    return kind != "pip" and (name in _UV_NAMES or bool(_UV_CREDENTIAL.fullmatch(name)))
+    of_uv = name in _variables.UV_NAMES or _variables.UV_CREDENTIAL.fullmatch(name) is not None
+    return of_uv and kind != "pip"
 
 
-def _get(env: Mapping[str, str], name: str, platform: str) -> str:
-    """A variable by its name, which on Windows may be written in any case."""
-    if platform == "win32" and name not in env:
-        return next((value for key, value in env.items() if key.upper() == name), "")
-    return env.get(name, "")
+def _pip_where(env: Mapping[str, str], platform: str = sys.platform) -> dict[str, str]:
+    """Tell from where pip would download: its files, and the variables over them."""
+    found = pip_options(env, platform=platform)
+    for alias, name in _variables.PIP_ALIASES.items():
+        if env.get(alias):
+            found[name] = env[alias]
+    return found | {name: env[name] for name in _variables.PIP_NAMES if env.get(name)}
 
 
 def _uv_like_pip(
-    env: Mapping[str, str], from_files: Mapping[str, str], directory: Path, platform: str
+    env: Mapping[str, str], pip: Mapping[str, str], config: Mapping[str, Any], platform: str
 ) -> dict[str, str]:
-    """What makes uv mean the place that pip means, where only pip was told of it."""
-    pip = {**from_files, **{name: env[name] for name in _PIP_NAMES if env.get(name)}}
+    """Make uv mean the place that pip means, where only pip was told of it."""
     added = {}
-    index = pip.get("PIP_INDEX_URL") or pip.get("PIP_PYPI_URL")
-    if index and not _has_uv_index(env, uv_options(env, directory, platform=platform)):
-        added["UV_DEFAULT_INDEX"] = index
+    if "PIP_INDEX_URL" in pip and not _has_uv_index(env, config):
+        added["UV_DEFAULT_INDEX"] = pip["PIP_INDEX_URL"]
     certificate = pip.get("PIP_CERT", "")
     if certificate and not env.get("SSL_CERT_FILE"):
         user = home(env, platform)
@@ -324,20 +124,21 @@ def _uv_like_pip(
 
 
 def _has_uv_index(env: Mapping[str, str], config: Mapping[str, Any]) -> bool:
-    """Whether uv was told where packages come from; an explicit index does not say that."""
+    """Tell if uv knows where packages come from; an explicit index does not say that."""
     pip = config.get("pip", {})
     return (
-        any(env.get(name) for name in _UV_INDEXES)
+        any(env.get(name) for name in _variables.UV_INDEXES)
         or any(not index.get("explicit") for index in config.get("index", ()))
-        or any(key in table for table in (config, pip) for key in _INDEX_KEYS)
+        or any(
+            key in table
+            for table in (config, pip)
+            for key in ("index-url", "extra-index-url", "no-index")
+        )
     )
 
 
-_INDEX_KEYS = ("index-url", "extra-index-url", "no-index")
-
-
 def uv_config(env: Mapping[str, str], directory: Path) -> dict[str, Any]:
-    """The private `uv.toml` for a command in `directory`: from where to download.
+    """Make the private `uv.toml` of a command in `directory`: from where to download.
 
     It may hold credentials. The caller writes it for its own eyes and names it in
     `UV_CONFIG_FILE`, by which uv looks for no other settings.
@@ -351,51 +152,50 @@ def uv_config(env: Mapping[str, str], directory: Path) -> dict[str, Any]:
 def index_urls(
     env: Mapping[str, str], *, kind: Literal["uv", "pip"], directory: Path | None = None
 ) -> tuple[str, ...]:
-    """The simple indexes that a tool asks, in its order; none where it is to ask none.
+    """List the simple indexes that a tool asks, in its order; none where it may ask none.
 
     The URLs may hold credentials: they are for asking, never for showing.
     """
-    options = {**pip_options(env), **{name: env[name] for name in _PIP_NAMES if env.get(name)}}
+    pip = _pip_where(env)
     if kind == "uv":
-        directory = directory or Path.cwd()
-        config = uv_options(env, directory)
-        if _has_uv_index(env, config) or not options.get("PIP_INDEX_URL"):
-            return _uv_index_urls(env, config)
-        return tuple(_simple([options["PIP_INDEX_URL"]]))
-    if options.get("PIP_NO_INDEX", "").lower() in {"1", "on", "t", "true", "y", "yes"}:
+        config = uv_options(env, directory or Path.cwd())
+        return tuple(_simple(_uv_indexes({**env, **_uv_like_pip(env, pip, config, "")}, config)))
+    if is_true(pip.get("PIP_NO_INDEX")):
         return ()
-    first = options.get("PIP_INDEX_URL") or options.get("PIP_PYPI_URL") or _PYPI
-    return tuple(_simple([first, *options.get("PIP_EXTRA_INDEX_URL", "").split()]))
+    extra = pip.get("PIP_EXTRA_INDEX_URL", "").split()
+    return tuple(_simple([pip.get("PIP_INDEX_URL", _PYPI), *extra]))
 
 
-def _uv_index_urls(env: Mapping[str, str], config: Mapping[str, Any]) -> tuple[str, ...]:
+def _uv_indexes(env: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
     pip = config.get("pip", {})
-    if env.get("UV_NO_INDEX") or pip.get("no-index", config.get("no-index")):
-        return ()
-    configured = [
-        index
-        for index in config.get("index", ())
-        if not index.get("explicit") and index.get("format", "simple") == "simple"
+    if pip.get("no-index", config.get("no-index")):
+        return []
+    named = [_named(word) for word in env.get("UV_INDEX", "").split()]
+    defaults = [
+        _with_credentials(env, *_named(env[name]))
+        for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+        if env.get(name)
     ]
-    from_env = [_named(word) for word in env.get("UV_INDEX", "").split()]
-    seen = {name for name, _ in from_env if name}
-    urls = [_with_credentials(env, name, url) for name, url in from_env]
-    default = [env.get("UV_DEFAULT_INDEX", ""), env.get("UV_INDEX_URL", "")]
-    default = [_with_credentials(env, *_named(word)) for word in default if word]
-    for index in configured:
-        name, url = index.get("name", ""), index["url"]
-        if name not in seen:
-            url = _with_credentials(env, name, url)
-            (default if index.get("default") else urls).append(url)
+    urls = [_with_credentials(env, name, url) for name, url in named]
     urls += env.get("UV_EXTRA_INDEX_URL", "").split()
+    taken = {name for name, _ in named if name}
+    for index in config.get("index", ()):
+        name = index.get("name", "")
+        if name in taken:
+            continue
+        taken |= {name} if name else set()
+        if index.get("explicit") or index.get("format", "simple") != "simple":
+            continue
+        url = _with_credentials(env, name, index["url"])
+        (defaults if index.get("default") else urls).append(url)
     for table in (pip, config):
         urls += table.get("extra-index-url", ())
-        default += [table["index-url"]] if table.get("index-url") else []
-    return tuple(_simple([*urls, *(default or [_PYPI])[:1]]))
+        defaults += [table["index-url"]] if "index-url" in table else []
+    return [*urls, *(defaults or [_PYPI])[:1]]
 
 
 def _named(word: str) -> tuple[str, str]:
-    """The name and the URL of an index that may be written `name=url`."""
+    """Take apart the name and the URL of an index that may be written `name=url`."""
     name, equals, url = word.partition("=")
     return (name, url) if equals and re.fullmatch(r"[\w.-]+", name) else ("", word)
 
@@ -403,15 +203,14 @@ def _named(word: str) -> tuple[str, str]:
 def _with_credentials(env: Mapping[str, str], name: str, url: str) -> str:
     prefix = "UV_INDEX_" + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
     user, password = env.get(f"{prefix}_USERNAME", ""), env.get(f"{prefix}_PASSWORD", "")
-    parts = urlsplit(url)
-    if not name or not (user or password) or "@" in parts.netloc:
+    scheme, is_url, rest = url.partition("://")
+    if not name or not (user or password) or not is_url or "@" in rest.partition("/")[0]:
         return url
-    userinfo = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-    return urlunsplit(parts._replace(netloc=f"{userinfo}@{parts.netloc}"))
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
 
 def _simple(places: Iterable[str]) -> Iterator[str]:
-    """URLs that end in a slash, each once."""
+    """Write places as URLs that end in a slash, each once."""
     seen = set()
     for place in places:
         url = place if ":/" in place else Path(place).absolute().as_uri()
@@ -427,12 +226,12 @@ def _simple(places: Iterable[str]) -> Iterator[str]:
 def test_environment(
     env: Mapping[str, str],
     *,
-    pass_env: Sequence[str] | None = None,
-    declared: Mapping[str, str] | None = None,
-    env_file: Mapping[str, str] | None = None,
-    platform: str = sys.platform,
+    pass_env: Sequence[str] | None,
+    declared: Mapping[str, str],
+    env_file: Mapping[str, str],
+    platform: str = sys.platform,  # noqa: PT028 - not a test, but what tests run in
 ) -> dict[str, str | None]:
-    """What to put into nox's `session.env`, where None takes a variable out.
+    """Say what to put into nox's `session.env`, where None takes a variable out.
 
     `pass_env` turns what is let through into what it names, by patterns, and what no
     program can do without. A name that it spells out is let through even if it could
@@ -441,31 +240,31 @@ def test_environment(
     changes: dict[str, str | None] = {
         name: None for name in env if not _is_for_tests(name, pass_env, platform)
     }
-    return changes | dict(env_file or {}) | dict(declared or {})
+    return changes | dict(env_file) | dict(declared)
 
 
 def _is_for_tests(name: str, pass_env: Sequence[str] | None, platform: str) -> bool:
     patterns = pass_env or ()
     if platform == "win32":
         name, patterns = name.upper(), [pattern.upper() for pattern in patterns]
-    if name in _NOXS or name in patterns:
+    if name in _variables.NOXS or name in patterns:
         return True
-    if name in _LEAKS or name.startswith(_OWN):
+    if name in _variables.LEAKS or name.startswith(_OWN):
         return False
     return (
         pass_env is None
-        or name in _ESSENTIAL
-        or name.startswith(_ESSENTIAL_PREFIXES)
+        or name in _variables.ESSENTIAL
+        or name.startswith(_variables.ESSENTIAL_PREFIXES)
         or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
     )
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of a `.env` file, `${NAME}` filled in. Nothing is set by this."""
-    from io import StringIO  # noqa: PLC0415  # Only needed where there is such a file.
+    """Read the variables of a `.env` file, `${NAME}` filled in; it sets none."""
+    from io import StringIO  # noqa: PLC0415 - only where there is such a file
 
-    from dotenv import dotenv_values  # noqa: PLC0415
-    from dotenv.parser import parse_stream  # noqa: PLC0415
+    from dotenv import dotenv_values  # noqa: PLC0415 - as above
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - as above
 
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -490,81 +289,15 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def _first_line(line: int, text: str) -> int:
-    """Where a statement begins: what the parser calls its start counts blank lines in."""
+    """Find where a statement begins: the parser counts the blank lines before it in."""
     return line + text[: len(text) - len(text.lstrip())].count("\n")
-
-
-# -- secrets --------------------------------------------------------------------------
-
-_MASK = "****"
-_USERINFO = re.compile(r'://([^/?#\s"<>`]*)@')
-_SHORTEST_TOKEN = 16
-"""A user name of this length is taken for a token, with or without a password."""
-
-
-def redact(text: str, env: Mapping[str, str], *, urls: Iterable[str] = ()) -> str:
-    """A text without credentials: of any URL in it, and all that `env` and `urls` hold."""
-    pattern = _secret_pattern(_secrets(env, urls))
-    masked = _mask(text, pattern)
-    stripped = re.sub(r'://(?!git@)[^/?#\s"<>`]*@', "://", masked)
-    return _mask(stripped, pattern)
-
-
-def _mask(text: str, pattern: re.Pattern[str] | None) -> str:
-    # To mask may put two halves of another secret side by side. Each round takes away
-    # a character that is not of the mask, so that there is a last one.
-    while pattern is not None and pattern.search(text):
-        text = pattern.sub(_MASK, text)
-    return text
-
-
-def _secret_pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
-    known = {secret for secret in secrets if secret.strip("*")}
-    ordered = sorted(known, key=lambda secret: (-len(secret), secret))
-    return re.compile("|".join(map(_in_any_coding, ordered))) if ordered else None
-
-
-def _in_any_coding(secret: str) -> str:
-    """A pattern of a text, any of whose characters may be percent-encoded."""
-    return "".join(f"(?:{re.escape(char)}|{_percent_encoded(char)})" for char in secret)
-
-
-def _percent_encoded(char: str) -> str:
-    return "".join(f"%(?i:{byte:02x})" for byte in char.encode("utf-8", "surrogateescape"))
-
-
-def _secrets(env: Mapping[str, str], urls: Iterable[str]) -> Iterator[str]:
-    places = list(urls)
-    for name, value in env.items():
-        upper = name.upper()
-        if upper.startswith(("PIP_", "UV_")) or upper in _PROXIES:
-            places.append(value)
-        if upper.startswith("UV_") and upper.endswith(("_PASSWORD", "_TOKEN")):
-            user = env.get(name[: -len("PASSWORD")] + "USERNAME", "")
-            yield from _forms(user, value)
-    for userinfo in _USERINFO.findall("\n".join(places)):
-        user, _, password = userinfo.partition(":")
-        yield from _forms(user, password)
-
-
-def _forms(user: str, password: str) -> Iterator[str]:
-    """The ways in which credentials are written."""
-    words = {password, unquote(password)}
-    if not password or password == "x-oauth-basic" or len(user) >= _SHORTEST_TOKEN:  # noqa: S105
-        words |= {user, unquote(user)}
-    yield from words
-    for pair in {f"{user}:{password}", f"{unquote(user)}:{unquote(password)}"}:
-        raw = pair.encode("utf-8", "surrogateescape")
-        for coded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
-            yield coded.decode("ascii")
-            yield coded.decode("ascii").rstrip("=")
 
 
 # -- this run -------------------------------------------------------------------------
 
 
 def find_uv(env: Mapping[str, str]) -> str | None:
-    """The uv to use, found as nox finds it; None if there is none or pip is wanted."""
+    """Find the uv to use as nox finds it; None if there is none or pip is wanted."""
     installer = env.get("NOX_ENVS_INSTALLER", "")
     if installer not in {"", "uv", "pip"}:
         mistake = Mistake(
@@ -574,7 +307,7 @@ def find_uv(env: Mapping[str, str]) -> str | None:
     if installer == "pip":
         return None
     found = _uv_of_package() if not env.get("UV") else None
-    found = found or shutil.which(env.get("UV") or "uv", path=env.get("PATH"))
+    found = found or shutil.which(env.get("UV") or "uv", path=env.get("PATH", ""))
     if found is None and installer == "uv":
         raise NeedsUv(what="NOX_ENVS_INSTALLER=uv", reason="uv is not on PATH")
     return found
@@ -582,7 +315,7 @@ def find_uv(env: Mapping[str, str]) -> str | None:
 
 def _uv_of_package() -> str | None:
     try:
-        from uv import find_uv_bin  # noqa: PLC0415  # An optional dependency.
+        from uv import find_uv_bin  # noqa: PLC0415 - an optional dependency
 
         return str(find_uv_bin())
     except (ImportError, FileNotFoundError):
@@ -590,7 +323,7 @@ def _uv_of_package() -> str | None:
 
 
 def run_id(env: MutableMapping[str, str] | None = None) -> tuple[str, bool]:
-    """The name of this nox run, shared with the processes it starts, and if it is new.
+    """Name this nox run, for all processes that it starts, and say if the name is new.
 
     It becomes part of paths, so a value that could lead elsewhere is not taken over.
     """
@@ -610,7 +343,7 @@ _BACKEND_OPTIONS = frozenset(
 
 
 def backend_chosen(env: Mapping[str, str], argv: Sequence[str]) -> bool:
-    """Whether the user chose the venv backend of this nox run, in whatever way.
+    """Tell if the user chose the venv backend of this nox run, in whatever way.
 
     `argv` is what follows the program's name. nox knows no variable to force a backend.
     """
@@ -622,3 +355,35 @@ def backend_chosen(env: Mapping[str, str], argv: Sequence[str]) -> bool:
         if word.partition("=")[0] in _BACKEND_OPTIONS:
             return True
     return False
+
+
+def prefers_pip(env: Mapping[str, str]) -> bool:
+    """Whether the user wants pip even where uv is installed."""
+    return env.get("NOX_ENVS_INSTALLER") == "pip"
+
+
+def downloads(env: Mapping[str, str], argv: Sequence[str]) -> bool:
+    """Whether the user told nox to download interpreters that are missing."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    for index, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option == "--download-python":
+            value = value if equals else "".join(words[index + 1 : index + 2])
+            return value in {"auto", "always"}
+    return env.get("NOX_DOWNLOAD_PYTHON") in {"auto", "always"}
+
+
+_added_to_path: list[str] = []
+
+
+def extend_path(directory: str) -> None:
+    """Put a directory last on this process's PATH, until `forget_path`."""
+    os.environ["PATH"] = os.pathsep.join([*filter(None, [os.environ.get("PATH")]), directory])
+    _added_to_path.append(directory)
+
+
+def forget_path() -> None:
+    """Take back what `extend_path` did: no test is to find a Python by it."""
+    while _added_to_path:
+        suffix = os.pathsep + _added_to_path.pop()
+        os.environ["PATH"] = os.environ.get("PATH", "").removesuffix(suffix)

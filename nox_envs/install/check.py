@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.parser import HeaderParser
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from nox_envs.interpreter import Interpreter
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from nox_envs.interpreter import Interpreter
 
 __all__ = ["Installed", "differences", "installed", "missing_files"]
 
@@ -43,9 +46,11 @@ def installed(interpreter: Interpreter) -> tuple[Installed, ...]:
             entries = sorted(entry.name for entry in os.scandir(directory))
         except FileNotFoundError:
             continue
-        for entry in entries:
-            if entry.endswith((".dist-info", ".egg-info")):
-                found.append(_read(directory / entry))
+        found += [
+            _read(directory / entry)
+            for entry in entries
+            if entry.endswith((".dist-info", ".egg-info"))
+        ]
     return tuple(sorted(found, key=lambda one: (one.name, one.version)))
 
 
@@ -116,7 +121,7 @@ def missing_files(found: Iterable[Installed]) -> tuple[str, ...]:
         # A `.pyc` is made by whoever imports first and may be removed at any time.
         absent = [
             row for row in rows
-            if not row.endswith(".pyc") and not os.path.lexists(os.path.join(base, row))
+            if not row.endswith(".pyc") and not os.path.lexists(f"{base}{os.sep}{row}")
         ]  # fmt: skip
         if absent:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from packaging.utils import NormalizedName
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-from nox_envs.interpreter import Interpreter
-from nox_envs.lock import Lock
+    from packaging.utils import NormalizedName
+
+    from nox_envs.interpreter import Interpreter
+    from nox_envs.lock import Lock
 
 __all__ = ["Built", "Installer"]
 
@@ -37,7 +39,8 @@ class Installer(Protocol):
     installed is compared with the lock afterwards (`check`).
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def install(
         self, lock: Lock, built: Sequence[Built], interpreter: Interpreter, scratch: Path

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from nox_envs import _files, _process
 from nox_envs.errors import BuildFailed
-from nox_envs.interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from nox_envs.interpreter import Interpreter
 
 __all__ = ["Wheel", "build_once", "read_wheel"]
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from packaging.pylock import Package
-from packaging.utils import NormalizedName
+from typing import TYPE_CHECKING
 
 from nox_envs import _files, _process
-from nox_envs.install.interface import Built
-from nox_envs.interpreter import Interpreter
-from nox_envs.lock import Lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.pylock import Package, PackageVcs
+    from packaging.utils import NormalizedName
+
+    from nox_envs.install.interface import Built
+    from nox_envs.interpreter import Interpreter
+    from nox_envs.lock import Lock
 
 __all__ = ["PipInstaller"]
 
@@ -38,7 +42,7 @@ class PipInstaller:
         checked by its content, so these two are installed by themselves.
         """
         hashed = [_hashed(package) for package in lock.packages if not package.vcs]
-        vcs = [_vcs(package) for package in lock.packages if package.vcs]
+        vcs = [_vcs(package.name, package.vcs) for package in lock.packages if package.vcs]
         pip: list[str | Path] = [
             interpreter.path, "-I", "-m", "pip", "install", "--no-deps", "--quiet",
         ]  # fmt: skip
@@ -52,7 +56,7 @@ class PipInstaller:
             self._run([*pip, "-r", file], scratch)
         for one in built:
             source = ["--editable", one.source] if one.editable else ["--no-index", one.wheel]
-            self._run([*pip, *source], scratch)
+            self._run([*pip, *map(str, source)], scratch)
 
     def uninstall(
         self, names: Iterable[NormalizedName], interpreter: Interpreter, scratch: Path
@@ -79,8 +83,6 @@ def _hashed(package: Package) -> str:
     )
 
 
-def _vcs(package: Package) -> str:
-    vcs = package.vcs
-    assert vcs is not None
+def _vcs(name: str, vcs: PackageVcs) -> str:
     directory = f"#subdirectory={vcs.subdirectory}" if vcs.subdirectory else ""
-    return f"{package.name} @ {vcs.type}+{vcs.url}@{vcs.commit_id}{directory}"
+    return f"{name} @ {vcs.type}+{vcs.url}@{vcs.commit_id}{directory}"

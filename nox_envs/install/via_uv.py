@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from packaging.utils import NormalizedName
+from typing import TYPE_CHECKING
 
 from nox_envs import _files, _process
-from nox_envs.install.interface import Built
-from nox_envs.interpreter import Interpreter
-from nox_envs.lock import Lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from nox_envs.install.interface import Built
+    from nox_envs.interpreter import Interpreter
+    from nox_envs.lock import Lock
 
 __all__ = ["UvInstaller"]
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Protocol
-
-from packaging.pylock import Package
-from packaging.utils import NormalizedName
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nox_envs.errors import LockInvalid
-from nox_envs.resolve.requests import Request, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from packaging.pylock import Package
+    from packaging.utils import NormalizedName
+
+    from nox_envs.resolve.requests import Request, Wanted
 
 __all__ = ["Resolver", "constraint_lines", "only_allowed", "requirement_lines"]
 
@@ -27,9 +30,12 @@ class Resolver(Protocol):
     answers for equal questions, wherever both can answer.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
-    def resolve(self, wanted: Wanted, wheels: Mapping[NormalizedName, Path], scratch: Path) -> tuple[Package, ...]:
+    def resolve(
+        self, wanted: Wanted, wheels: Mapping[NormalizedName, Path], scratch: Path
+    ) -> tuple[Package, ...]:
         """The third-party packages that `wanted` needs, with hashes.
 
         `wheels` are the local projects of the cell: they take part, so that what

@@ -8,10 +8,8 @@ Source: https://pip.pypa.io/en/stable/reference/installation-report/
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.pylock import Package, PackageArchive, PackageSdist, PackageVcs, PackageWheel
 from packaging.utils import NormalizedName, canonicalize_name
@@ -20,7 +18,12 @@ from packaging.version import Version
 from nox_envs import _files, _process
 from nox_envs.errors import NeedsUv
 from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
-from nox_envs.resolve.requests import Sources, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from nox_envs.resolve.requests import Sources, Wanted
 
 __all__ = ["PipResolver"]
 
@@ -77,7 +80,7 @@ class PipResolver:
         return only_allowed(sorted(packages, key=lambda package: package.name), wanted)
 
     def _refuse_cooldown_of_old_pip(self, scratch: Path) -> None:
-        command = [self.python, "-I", "-m", "pip", "--version"]
+        command: list[str | Path] = [self.python, "-I", "-m", "pip", "--version"]
         words = _process.run(command, env=self.env, cwd=scratch).stdout.split()
         version = Version(words[1]) if len(words) > 1 else Version("0")
         if version < _COOLDOWN_SINCE:
@@ -114,7 +117,9 @@ def _package(entry: Mapping[str, Any]) -> Package:
     if file.endswith(".whl"):
         wheel = PackageWheel(name=file, url=url, hashes=hashes)
         return Package(name=name, version=version, wheels=[wheel])
-    return Package(name=name, version=version, sdist=PackageSdist(name=file, url=url, hashes=hashes))
+    return Package(
+        name=name, version=version, sdist=PackageSdist(name=file, url=url, hashes=hashes)
+    )
 
 
 def _variables(sources: Sources) -> dict[str, str]:

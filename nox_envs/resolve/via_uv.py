@@ -5,16 +5,21 @@ Source: https://docs.astral.sh/uv/pip/compile/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.pylock import Package, Pylock
-from packaging.utils import NormalizedName
 
 from nox_envs import _files, _process
 from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
-from nox_envs.resolve.requests import Sources, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from nox_envs.resolve.requests import Sources, Wanted
 
 __all__ = ["UvResolver"]
 

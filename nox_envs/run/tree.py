@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nox_envs import _process
 
-__all__ = ["copy"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["copy", "digest"]
 
 
 def __dir__() -> list[str]:
@@ -48,6 +52,21 @@ def copy(
     for name in dict.fromkeys([*names, *_included(source, tuple(include))]):
         _copy_one(source / name, place / name)
     return place
+
+
+def digest(source: Path, *, env: Mapping[str, str], include: Iterable[str] = ()) -> str:
+    """A digest over all that `copy` would copy, and the commit: equal trees build equally."""
+    source = source.resolve()
+    if source.is_file():
+        return hashlib.sha256(source.read_bytes()).hexdigest()
+    total = hashlib.sha256(_git(source, env, "rev-parse", "HEAD").encode())
+    names = _listed(source, env) or list(_walked(source))
+    for name in sorted({*names, *_included(source, tuple(include))}):
+        path = source / name
+        total.update(f"{name}\0".encode(errors="surrogateescape"))
+        if path.is_file():
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
 
 
 def _git(directory: Path, env: Mapping[str, str], *words: str) -> str:
@@ -88,14 +107,18 @@ def _copy_one(source: Path, target: Path) -> None:
     if source.is_symlink():
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            target.symlink_to(os.readlink(source), target_is_directory=source.is_dir())
+            target.symlink_to(source.readlink(), target_is_directory=source.is_dir())
         except (OSError, NotImplementedError):
             # Links need a privilege on Windows: the content does as well.
             if source.is_file():
                 shutil.copy2(source, target)
     elif source.is_dir():  # A submodule, which git lists as one entry.
         shutil.copytree(
-            source, target, symlinks=True, dirs_exist_ok=True, ignore=lambda _, names: _SKIPPED
+            source,
+            target,
+            symlinks=True,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns(*_SKIPPED),
         )
     elif source.exists():  # A tracked file may have been deleted.
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,249 @@
+"""The seams of nox that are not public, each in one place, with a way to notice a change.
+
+Everything else that is used of nox is its documented API. The tests run this module
+against the oldest nox that is supported and against the newest one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast, overload
+
+import nox
+
+from nox_envs import matrix
+from nox_envs.errors import DeclarationError, Mistake
+
+if TYPE_CHECKING:
+    from nox_envs.declaration import Declaration
+
+__all__ = [
+    "JustInTime",
+    "dies_with_parent",
+    "forbids_install",
+    "into_cells",
+    "location",
+    "recreate",
+    "was_reused",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# -- cells ----------------------------------------------------------------------------
+
+
+def into_cells(
+    registered: Any,
+    declared: Declaration,
+    stacked: Sequence[Any] | None,
+    *,
+    where: str,
+    prepare: Callable[[str], None],
+    backend_for: Callable[[str], str | None],
+) -> Any:
+    """Make a registered session expand to the cells of its declaration.
+
+    nox gives every Python of a session one list of parameters. The object that
+    `nox.session` returns is copied for each Python and told it by an assignment to
+    `python`; a subclass sees that assignment and takes the parameters of that Python.
+    So excluded cells do not exist, and names are nox's own. `stacked` are parameters of
+    `nox.parametrize` below the session. `prepare` is called with a Python right before
+    nox makes an environment with it.
+    """
+    state = _State(
+        declared=declared,
+        stacked=stacked,
+        where=where,
+        prepare=prepare,
+        backend_for=backend_for,
+        venv_params=tuple(registered.venv_params or ()),
+    )
+    kind = type(registered)
+    if not callable(getattr(kind, "copy", None)) or not hasattr(registered, "python"):
+        mistake = Mistake(
+            address="nox", problem="has changed how it expands sessions", hint="upgrade nox-envs"
+        )
+        raise DeclarationError(where=where, mistakes=(mistake,))
+    registered.__class__ = _cell_class(kind)
+    object.__setattr__(registered, "_nox_envs", state)
+    _fit(registered)
+    names = [*_others(declared.name), *_names(declared, state)]
+    mistakes = matrix.collisions(names)
+    if mistakes:
+        raise DeclarationError(where=where, mistakes=mistakes)
+    object.__setattr__(registered, "_nox_envs_names", tuple(_names(declared, state)))
+    return registered
+
+
+class _State(SimpleNamespace):
+    """What all copies of a session share."""
+
+
+_CLASSES: dict[type, type] = {}
+
+
+def _cell_class(kind: Any) -> type:
+    """A subclass of nox's class that fits the parameters to the Python."""
+    if kind not in _CLASSES:
+
+        class Cells(kind):  # type: ignore[misc]
+            """One declared session, as nox sees it."""
+
+            def __setattr__(self, name: str, value: Any) -> None:
+                if name == "parametrize":
+                    _refuse_parametrize(self._nox_envs.where)
+                super().__setattr__(name, value)
+                if name == "python":
+                    _fit(self)
+
+            def copy(self, name: str | None = None) -> Any:
+                copied = super().copy(name)
+                copied.__class__ = type(self)
+                object.__setattr__(copied, "_nox_envs", self._nox_envs)
+                _fit(copied)
+                return copied
+
+        _CLASSES[kind] = Cells
+    return _CLASSES[kind]
+
+
+def _refuse_parametrize(where: str) -> None:
+    mistake = Mistake(
+        address="@nox.parametrize",
+        problem="stands above @nox_envs.session, where nox loses it",
+        hint="put it below @nox_envs.session",
+    )
+    raise DeclarationError(where=where, mistakes=(mistake,))
+
+
+def _fit(func: Any) -> None:
+    """Give a session the parameters, and the backend, of the one Python that it has."""
+    python, state = func.python, func._nox_envs  # noqa: SLF001 - ours
+    if isinstance(python, list | tuple | set):
+        return
+    specs = _specs(state, python or None)
+    if specs is None:
+        func.__dict__.pop("parametrize", None)
+    else:
+        func.__dict__["parametrize"] = specs
+    if isinstance(python, str):
+        func.venv_params = JustInTime(state.venv_params, lambda: state.prepare(python))
+        backend = state.backend_for(python)
+        if backend is not None:
+            func.venv_backend = backend
+
+
+def _specs(state: Any, python: str | None) -> list[Any] | None:
+    """Nox's parameters for one Python; None where the session has none."""
+    combinations = list(matrix.combinations(state.declared, python))
+    if not state.declared.axes:
+        return (
+            list(state.stacked) if combinations and state.stacked else None if combinations else []
+        )
+    holder = SimpleNamespace()
+    if state.stacked:
+        holder.parametrize = list(state.stacked)
+    names = [axis.parameter for axis in state.declared.axes]
+    params = []
+    for labels in combinations:
+        values = labels.values()
+        text = ", ".join(f"{name}={value.label!r}" for name, value in labels.items())
+        labelled = any(value.label != value.text for value in values)
+        params.append(nox.param(*(v.text for v in values), id=text if labelled else None))
+    if not params:
+        return []
+    return cast("list[Any]", nox.parametrize(names, params)(holder).parametrize)
+
+
+def _names(declared: Declaration, state: Any) -> Iterator[str]:
+    for python in matrix.pythons(declared) or (None,):
+        base = f"{declared.name}-{python}" if python else declared.name
+        specs = _specs(state, python)
+        if specs is None:
+            yield base
+        else:
+            yield from (f"{base}({spec})" for spec in specs)
+
+
+def _others(name: str) -> Iterator[str]:
+    """The names of all other sessions, as far as they are known by now."""
+    for other, func in nox.registry.get().items():
+        if other == name:
+            continue
+        own = getattr(func, "_nox_envs_names", None)
+        if own is not None:
+            yield from own
+        elif isinstance(func.python, list | tuple | set):
+            yield from (f"{other}-{python}" for python in func.python)
+        else:
+            yield f"{other}-{func.python}" if func.python else other
+
+
+class JustInTime(Sequence[str]):
+    """Arguments of the venv backend, read by nox right before it makes an environment.
+
+    It is the one moment between the choice of a session and its environment: a Python
+    that is installed, but not found by nox, is shown to it here, and one that is missing
+    is answered in our words. Nothing is looked for while sessions are only listed.
+    """
+
+    def __init__(self, params: Sequence[str], prepare: Callable[[], None]) -> None:
+        self._params = tuple(params)
+        self._prepare = prepare
+
+    def __len__(self) -> int:
+        self._prepare()
+        return len(self._params)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        return self._params[index]
+
+    def __iter__(self) -> Iterator[str]:
+        self._prepare()
+        return iter(self._params)
+
+
+# -- running --------------------------------------------------------------------------
+
+
+def _config(session: nox.Session) -> Any:
+    return session._runner.global_config  # noqa: SLF001 - used by every nox plugin
+
+
+def forbids_install(session: nox.Session) -> bool:
+    """Whether `-R` or `--no-install` was given."""
+    return bool(getattr(_config(session), "no_install", False))
+
+
+def dies_with_parent(session: nox.Session) -> bool:
+    """Whether a nox of `-j` started this one, and waits for it."""
+    return bool(getattr(_config(session), "parallel_worker", False))
+
+
+def location(session: nox.Session) -> Path | None:
+    """The session's virtual environment; None under `--no-venv`."""
+    place = getattr(session.virtualenv, "location", None)
+    return Path(place) if place else None
+
+
+def was_reused(session: nox.Session) -> bool:
+    """Whether nox found the environment instead of making it."""
+    return bool(getattr(session.virtualenv, "_reused", True))
+
+
+def recreate(session: nox.Session) -> None:
+    """Have nox make the environment anew."""
+    venv: Any = session.virtualenv
+    venv.reuse_existing = False
+    venv.create()
+    # Else `session.install` in the function would be skipped under `--no-install`.
+    venv._reused = False  # noqa: SLF001

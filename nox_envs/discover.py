@@ -1,0 +1,638 @@
+"""The Python interpreters of this machine, and what one says of itself.
+
+nox looks for an interpreter on PATH and takes of a version manager only what is
+activated. Here is known what is installed, without running any of it; only
+`inspect` runs an interpreter, that of an environment that was made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from nox_envs import _process
+from nox_envs.errors import InterpreterMissing, WrongEnvironment
+from nox_envs.interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+__all__ = ["Found", "Source", "available", "inspect", "locate", "missing", "path_for"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# -- the interpreter of an environment ------------------------------------------------
+
+# This runs on Python 3.8 and newer and on PyPy. Without `site` (-S), which would run
+# code from the environment, a Python before 3.14 does not know that it stands in one:
+# its prefix is then what `site` would have made of it.
+_PROBE = """
+import json, os, platform, sys, sysconfig
+here = os.path.dirname(os.path.abspath(sys.executable))
+homes = [home for home in (os.path.dirname(here), here)
+         if os.path.isfile(os.path.join(home, "pyvenv.cfg"))]
+prefix = homes[0] if homes else sys.prefix
+schemes = sysconfig.get_scheme_names()
+name = sys.implementation.name
+scheme = [scheme for scheme in ("venv", name + "_" + os.name, name, os.name + "_prefix", os.name)
+          if scheme in schemes][0]
+paths = sysconfig.get_paths(scheme, vars={"base": prefix, "platbase": prefix})
+if hasattr(os, "uname"):
+    system, _, release, kernel, machine = os.uname()
+else:
+    system, release, kernel, machine = (
+        platform.system(), platform.release(), platform.version(), platform.machine())
+number = sys.implementation.version
+stage = "" if number.releaselevel == "final" else number.releaselevel[0] + str(number.serial)
+version = platform.python_version()
+try:
+    from importlib.machinery import EXTENSION_SUFFIXES
+    suffix = EXTENSION_SUFFIXES[0].strip(".").rpartition(".")[0]
+except IndexError:
+    suffix = ""
+print(json.dumps({
+    "version": version,
+    "prefix": prefix,
+    "base_prefix": sys.base_prefix,
+    "free_threaded": "t" in getattr(sys, "abiflags", ""),
+    "purelib": paths["purelib"],
+    "platlib": paths["platlib"],
+    "build": sysconfig.get_config_var("SOABI") or suffix or sys.implementation.cache_tag,
+    "markers": {
+        "implementation_name": name,
+        "implementation_version": "%d.%d.%d" % number[:3] + stage,
+        "os_name": os.name,
+        "platform_machine": machine,
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": release,
+        "platform_system": system,
+        "platform_version": kernel,
+        "python_full_version": version + ("local" if version.endswith("+") else ""),
+        "python_version": "%d.%d" % sys.version_info[:2],
+        "sys_platform": sys.platform,
+    },
+}))
+"""
+
+_STARTING = frozenset(
+    {
+        "DYLD_FALLBACK_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "LD_LIBRARY_PATH",
+        "PROCESSOR_ARCHITECTURE",
+        "PROCESSOR_ARCHITEW6432",
+        "SYSTEMDRIVE",
+        "SYSTEMROOT",
+        "TEMP",
+        "TMP",
+        "WINDIR",
+    }
+)
+"""Without these an interpreter may not start, or not know its machine."""
+
+_PATIENCE = 60
+"""Seconds for an interpreter to answer, on a machine with much else to do."""
+
+
+def _starting(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.upper() in _STARTING}
+
+
+def inspect(
+    python: Path,
+    *,
+    env: Mapping[str, str] = MappingProxyType({}),
+    cell: str = "",
+    run: Callable[..., _process.Completed] = _process.run,
+) -> Interpreter:
+    """Ask the interpreter of an environment, at `<environment>/bin/python`, what it is.
+
+    Raises `WrongEnvironment` if it is not there, does not start, or is not of that
+    environment: what is half-made would else run a Python from somewhere else.
+    """
+    environment = python.parent.parent
+
+    def wrong(*differences: str) -> WrongEnvironment:
+        return WrongEnvironment(cell=cell or str(environment), differences=differences)
+
+    if not python.is_file():
+        if python.is_symlink():
+            raise wrong(f"{python} is a link to {python.readlink()}, which is not there")
+        raise wrong(f"{python} is not there")
+    try:
+        done = run(
+            [python, "-I", "-S", "-c", _PROBE],
+            env=_starting(env),
+            cwd=python.parent,
+            timeout=_PATIENCE,
+        )
+    except OSError as error:
+        raise wrong(f"{python} does not start: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise wrong(f"{python} did not answer in {_PATIENCE} seconds") from error
+    if done.returncode != 0:
+        raise wrong(f"{python} does not start (exit {done.returncode})", *done.output.splitlines())
+    try:
+        interpreter = Interpreter.from_dict(python, json.loads(done.stdout))
+    except (ValueError, KeyError, TypeError) as error:
+        raise wrong(f"{python} is not a Python interpreter", *done.output.splitlines()) from error
+    if differences := _strays(interpreter, environment):
+        raise wrong(*differences)
+    return interpreter
+
+
+def _strays(interpreter: Interpreter, environment: Path) -> tuple[str, ...]:
+    """List what of an interpreter lies outside of its environment."""
+    if interpreter.prefix.resolve() != environment.resolve():
+        return (f"{interpreter.path} belongs to {interpreter.prefix}, not to {environment}",)
+    if interpreter.prefix == interpreter.base_prefix:
+        return (f"{interpreter.path} is not of a virtual environment",)
+    return tuple(
+        f"{path} is not in {environment}"
+        for path in (interpreter.purelib, interpreter.platlib)
+        if not path.is_relative_to(interpreter.prefix)
+    )
+
+
+# -- what is installed ----------------------------------------------------------------
+
+Source = Literal["PATH", "pyenv", "uv", "mise", "asdf", "py launcher", "nox itself"]
+"""Who has an interpreter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An interpreter that is installed; nobody has run it yet."""
+
+    version: str
+    """`3.12.7`, or `3.12` where only that much can be told without running it."""
+    path: Path
+    source: Source
+    implementation: str = "cpython"
+    free_threaded: bool = False
+
+    @property
+    def name(self) -> str:
+        """How to ask for it: `3.12.7`, `3.13.0t`, `pypy3.10`."""
+        prefix = "" if self.implementation == "cpython" else self.implementation
+        return f"{prefix}{self.version}{'t' if self.free_threaded else ''}"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all of its version is known."""
+        return self.version.count(".") > 1
+
+
+_EXECUTABLE = re.compile(r"(python|pypy)(3\.\d+)(t?)(?:\.exe)?")
+
+# `3.12.7`, `3.13.0t`, `3.14-dev`, `3.12.7-win32`, `pypy3.10-7.3.16`.
+_INSTALLED = re.compile(
+    r"(?P<implementation>pypy)?(?P<version>\d+\.\d+(?:\.\d+(?:(?:a|b|rc)\d+)?)?)"
+    r"(?P<threads>t?)(?:-(?:dev|win32|arm(?:64)?|\d.*|v\d.*))?"
+)
+
+# `cpython-3.13.0+freethreaded-linux-x86_64-gnu`.
+_INSTALLED_BY_UV = re.compile(
+    r"(?P<implementation>cpython|pypy)-(?P<version>\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?)"
+    r"(?:\+(?P<threads>freethreaded))?-[^+]*"
+)
+
+
+def available(env: Mapping[str, str], *, platform: str = sys.platform) -> tuple[Found, ...]:
+    """List the interpreters that are installed, by who has them, the newest first.
+
+    None is run. What a version manager has is said to be of it, also where it is on
+    PATH. Broken installations are left out.
+    """
+    managed = [
+        found
+        for source, root in _roots(env, platform)
+        for found in _newest_first(_installed(source, root))
+    ]
+    managed += _newest_first(_registered())
+    known = {_identity(found.path) for found in managed}
+    on_path = [found for found in _on_path(env) if _identity(found.path) not in known]
+    return (*_newest_first(_unique(on_path)), *_unique(managed))
+
+
+def _newest_first(found: Iterable[Found]) -> list[Found]:
+    def age(one: Found) -> tuple[bool, Version, bool]:
+        return one.implementation == "cpython", Version(one.version), not one.free_threaded
+
+    return sorted(found, key=age, reverse=True)
+
+
+def _identity(path: Path) -> str:
+    return os.path.realpath(path)
+
+
+def _unique(found: Iterable[Found]) -> Iterator[Found]:
+    known = set()
+    for one in found:
+        identity = _identity(one.path)
+        if identity not in known:
+            known.add(identity)
+            yield one
+
+
+def _roots(env: Mapping[str, str], platform: str) -> Iterator[tuple[Source, Path]]:
+    """Say in which directories there is one for each interpreter."""
+    windows = platform == "win32"
+    named = env.get("USERPROFILE" if windows else "HOME")
+    user = Path(named) if named else None
+
+    def directory(variable: str, *default: str) -> Path | None:
+        if env.get(variable):
+            return Path(env[variable]).expanduser()
+        return user.joinpath(*default) if user else None
+
+    if windows:
+        pyenv = directory("PYENV_ROOT", ".pyenv", "pyenv-win")
+    else:
+        pyenv = directory("PYENV_ROOT", ".pyenv")
+    if pyenv:
+        yield "pyenv", pyenv / "versions"
+    yield from (("uv", place) for place in _uv_roots(env, user, platform))
+    if windows:
+        data = directory("LOCALAPPDATA", "AppData", "Local")
+    else:
+        data = directory("XDG_DATA_HOME", ".local", "share")
+    mise = Path(env["MISE_DATA_DIR"]) if env.get("MISE_DATA_DIR") else data and data / "mise"
+    if mise:
+        yield "mise", mise / "installs" / "python"
+    if asdf := directory("ASDF_DATA_DIR", ".asdf"):
+        yield "asdf", asdf / "installs" / "python"
+
+
+def _uv_roots(env: Mapping[str, str], user: Path | None, platform: str) -> Iterator[Path]:
+    """Say where uv keeps interpreters, where it did so before included."""
+    if env.get("UV_PYTHON_INSTALL_DIR"):
+        yield Path(env["UV_PYTHON_INSTALL_DIR"])
+    elif platform == "win32":
+        roaming = env.get("APPDATA")
+        data = Path(roaming) if roaming else user and user / "AppData" / "Roaming"
+        if data:
+            yield data / "uv" / "data" / "python"
+            yield data / "uv" / "python"
+    else:
+        if platform == "darwin" and user:
+            yield user / "Library" / "Application Support" / "uv" / "python"
+        named = env.get("XDG_DATA_HOME", "")
+        if Path(named).is_absolute():
+            yield Path(named, "uv", "python")
+        elif user:
+            yield user / ".local" / "share" / "uv" / "python"
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _is_alias(entry: Path) -> bool:
+    """Tell if a directory is a link to one beside it, as `3.12` may be to `3.12.7`."""
+    target = entry.resolve()
+    return target.parent == entry.parent.resolve() and target.name != entry.name
+
+
+def _installed(source: Source, root: Path) -> Iterator[Found]:
+    pattern = _INSTALLED_BY_UV if source == "uv" else _INSTALLED
+    for entry in _entries(root):
+        match = pattern.fullmatch(entry.name)
+        if match is None or _is_alias(entry):
+            continue
+        version = match["version"]
+        implementation = match["implementation"] or "cpython"
+        path = _executable(entry, implementation, version, match["threads"] or "")
+        if path is not None:
+            yield Found(
+                version=version,
+                path=path,
+                source=source,
+                implementation=implementation,
+                free_threaded=bool(match["threads"]),
+            )
+
+
+def _executable(directory: Path, implementation: str, version: str, threads: str) -> Path | None:
+    series = ".".join(version.split(".")[:2])
+    if implementation == "pypy":
+        names = [f"pypy{series}", "pypy3", "pypy", "python"]
+    else:
+        names = [f"python{series}", "python3", "python"]
+        names = [f"python{series}t", *names] if threads else names
+    for name in names:
+        for path in (directory / "bin" / name, directory / f"{name}.exe"):
+            if _runs(path):
+                return path
+    return None
+
+
+def _runs(path: Path) -> bool:
+    """Tell if a file is a program; Windows has empty ones that open its store."""
+    try:
+        return path.is_file() and os.access(path, os.X_OK) and path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _path_places(env: Mapping[str, str]) -> Iterator[Path]:
+    """List the directories of PATH whose interpreters are of this machine."""
+    for place in map(Path, filter(None, env.get("PATH", "").split(os.pathsep))):
+        # A shim runs what its version manager finds activated, if anything.
+        is_shims = place.name == "shims"
+        is_environment = (place.parent / "pyvenv.cfg").is_file()
+        if place.is_absolute() and not is_shims and not is_environment:
+            yield place
+
+
+def _on_path(env: Mapping[str, str]) -> Iterator[Found]:
+    for place in _path_places(env):
+        for entry in _entries(place):
+            match = _EXECUTABLE.fullmatch(entry.name)
+            if match is not None and _runs(entry):
+                yield Found(
+                    version=match[2],
+                    path=entry,
+                    source="PATH",
+                    implementation="cpython" if match[1] == "python" else "pypy",
+                    free_threaded=bool(match[3]),
+                )
+
+
+def _registered() -> Iterator[Found]:
+    """List what is registered with Windows (PEP 514), of which the launcher takes."""
+    if sys.platform != "win32":
+        return
+    import winreg  # noqa: PLC0415 - is on Windows only
+
+    for hive in (winreg.HKEY_CURRENT_USER, winreg.HKEY_LOCAL_MACHINE):
+        with contextlib.suppress(OSError), winreg.OpenKey(hive, _PYTHON_CORE) as core:
+            for at in range(winreg.QueryInfoKey(core)[0]):
+                tag = winreg.EnumKey(core, at)
+                match = re.fullmatch(r"(3\.\d+)(t?)(?:-.*)?", tag)
+                path = _registered_path(hive, tag)
+                if match is not None and path is not None and _runs(path):
+                    yield Found(
+                        version=match[1],
+                        path=path,
+                        source="py launcher",
+                        free_threaded=bool(match[2]),
+                    )
+
+
+_PYTHON_CORE = r"Software\Python\PythonCore"
+
+
+def _registered_path(hive: int, tag: str) -> Path | None:
+    if sys.platform != "win32":
+        return None
+    import winreg  # noqa: PLC0415 - is on Windows only
+
+    try:
+        with winreg.OpenKey(hive, rf"{_PYTHON_CORE}\{tag}\InstallPath") as key:
+            return Path(winreg.QueryValueEx(key, "ExecutablePath")[0])
+    except OSError:
+        return None
+
+
+def _running() -> Found:
+    """Describe the interpreter that runs nox, where nox looks first."""
+    path = getattr(sys, "_base_executable", None) or sys.executable
+    return Found(
+        version=".".join(map(str, sys.version_info[:3])),
+        path=Path(path),
+        source="nox itself",
+        implementation=sys.implementation.name,
+        free_threaded="t" in getattr(sys, "abiflags", ""),
+    )
+
+
+# -- what is asked for ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A Python as nox lets one ask for it."""
+
+    implementation: str
+    release: tuple[int, ...] = ()
+    """As much of it as was said; nothing for any."""
+    exactly: str = ""
+    """All of it, where it is not a final release: `3.14.0rc1`."""
+    range: SpecifierSet | None = None
+    free_threaded: bool = False
+
+    def matches(self, found: Found) -> bool:
+        if found.implementation != self.implementation:
+            return False
+        version = Version(found.version)
+        if self.range is not None:
+            return self.range.contains(version, prereleases=True)
+        if found.free_threaded != self.free_threaded:
+            return False
+        if self.exactly:
+            return found.is_exact and version == Version(self.exactly)
+        known = version.release if found.is_exact else version.release[:2]
+        return known[: len(self.release)] == self.release
+
+    def may_be(self, series: str) -> bool:
+        """Tell if an interpreter of a series, whose patch is not known, may match."""
+        known = Version(series).release
+        return self.range is not None or known == self.release[: len(known)]
+
+
+_ASKED = re.compile(
+    r"(?P<implementation>python|cpython|pypy|py|)-?"
+    r"(?P<version>\d+(?:\.\d+){0,2}(?P<stage>(?:a|b|rc)\d+)?)(?P<threads>t?)(?:-(?:32|64))?",
+    re.IGNORECASE,
+)
+_ASKED_RANGE = re.compile(
+    r"\s*(?P<implementation>python|cpython|pypy|py|)\s*(?P<range>[<>=!~].*?)(?P<threads>t?)\s*",
+    re.IGNORECASE,
+)
+
+
+def _parse(python: str) -> _Wanted | None:
+    """Understand a Python as nox does; None for what only nox can look for."""
+    if match := _ASKED.fullmatch(python):
+        version = match["version"]
+        if "." not in version and len(version) > 1:
+            version = f"{version[0]}.{version[1:]}"  # `312`, as tox has it.
+        return _Wanted(
+            implementation=_implementation(match["implementation"]),
+            release=Version(version).release[: version.count(".") + 1],
+            exactly=version if match["stage"] else "",
+            free_threaded=bool(match["threads"]),
+        )
+    if match := _ASKED_RANGE.fullmatch(python):
+        try:
+            allowed = SpecifierSet(match["range"])
+        except InvalidSpecifier:
+            return None
+        return _Wanted(implementation=_implementation(match["implementation"]), range=allowed)
+    return None
+
+
+def _implementation(name: str) -> str:
+    return "pypy" if name.lower() == "pypy" else "cpython"
+
+
+def _best(candidates: Iterable[Found]) -> Found | None:
+    """Choose the newest, of equals the first; not a free-threaded one if it can be helped."""
+    ordered = sorted(_newest_first(candidates), key=lambda one: one.free_threaded)
+    return ordered[0] if ordered else None
+
+
+def locate(
+    python: str,
+    env: Mapping[str, str],
+    *,
+    run: Callable[..., _process.Completed] = _process.run,
+) -> Path | None:
+    """Find the executable for what `python=` of a session says; a patch is respected.
+
+    Of the same series, the one that runs nox comes first and then PATH, as in nox. What
+    is on PATH under a name that does not say enough is run to tell its version, but
+    only if there is nothing else.
+    """
+    if Path(python).is_absolute():
+        return Path(python) if _runs(Path(python)) else None
+    wanted = _parse(python)
+    if wanted is None:
+        named = shutil.which(python, path=env.get("PATH", ""))
+        return Path(named) if named else None
+    if wanted.matches(running := _running()):
+        return running.path
+    found = [one for one in available(env) if wanted.matches(one)]
+    best = _best(one for one in found if one.source == "PATH") or _best(found)
+    if best is not None:
+        return best.path
+    asked = (_asked(path, env, run) for path in _unclear(wanted, env))
+    return next((one.path for one in asked if one is not None and wanted.matches(one)), None)
+
+
+def _unclear(wanted: _Wanted, env: Mapping[str, str]) -> Iterator[Path]:
+    """List what is on PATH and may be what is wanted, for all that its name says."""
+    plain = re.compile(rf"{'pypy' if wanted.implementation == 'pypy' else 'python'}3?(?:\.exe)?")
+    for place in _path_places(env):
+        for entry in _entries(place):
+            match = _EXECUTABLE.fullmatch(entry.name)
+            named = match is not None and wanted.may_be(match[2])
+            if (named or plain.fullmatch(entry.name)) and _runs(entry):
+                yield entry
+
+
+def _asked(
+    path: Path, env: Mapping[str, str], run: Callable[..., _process.Completed]
+) -> Found | None:
+    """Have an interpreter tell its version; None if it cannot."""
+    try:
+        done = run(
+            [path, "-I", "-S", "-c", _PROBE], env=_starting(env), cwd=path.parent, timeout=_PATIENCE
+        )
+        data = json.loads(done.stdout)
+        return Found(
+            version=data["version"].rstrip("+"),
+            path=path,
+            source="PATH",
+            implementation=data["markers"]["implementation_name"],
+            free_threaded=data["free_threaded"],
+        )
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+        return None
+
+
+def path_for(python: str, env: Mapping[str, str]) -> str | None:
+    """Find the directory that must stand last on PATH for nox to find this Python.
+
+    None if nox finds it without, and also if there is none: `locate` tells.
+    """
+    wanted = None if Path(python).is_absolute() else _parse(python)
+    if wanted is None or wanted.matches(_running()):
+        return None
+    found = [one for one in available(env) if wanted.matches(one)]
+    if any(one.source in {"PATH", "py launcher"} for one in found):
+        return None
+    best = _best(found)
+    return str(best.path.parent) if best else None
+
+
+# -- what is missing ------------------------------------------------------------------
+
+
+def missing(python: str, env: Mapping[str, str], note: str = "") -> InterpreterMissing:
+    """Make the error that says what is there instead, and how to get what is not."""
+    found = available(env)
+    running = _running()
+    if _identity(running.path) not in {_identity(one.path) for one in found}:
+        found = (*found, running)
+    roots = [root for _, root in _roots(env, sys.platform) if root.is_dir()]
+    return InterpreterMissing(
+        python=python,
+        found=_grouped(found),
+        looked_in=("PATH", *(_short(root, env) for root in roots)),
+        commands=_commands(python, env),
+        note=note,
+    )
+
+
+def _grouped(found: Iterable[Found]) -> tuple[str, ...]:
+    """Write versions for reading, the oldest first: `3.10.13, 3.12.1 (pyenv)`."""
+    names: dict[str, list[str]] = {}
+    for one in found:
+        group = names.setdefault(one.source, [])
+        if one.name not in group:
+            group.insert(0, one.name)
+    return tuple(f"{', '.join(group)} ({source})" for source, group in names.items())
+
+
+def _short(path: Path, env: Mapping[str, str]) -> str:
+    user = env.get("HOME") or env.get("USERPROFILE")
+    if user and path.is_relative_to(user):
+        return f"~{os.sep}{path.relative_to(user)}"
+    return str(path)
+
+
+def _commands(python: str, env: Mapping[str, str]) -> tuple[str, ...]:
+    """List what would install a Python, with the tools that are there."""
+    wanted = None if Path(python).is_absolute() else _parse(python)
+    if wanted is None:
+        return ()
+    if wanted.range is not None:
+        ways = {"uv": f"uv python install '{python}'"}
+    else:
+        name = wanted.exactly or ".".join(map(str, wanted.release))
+        name = f"{'pypy' if wanted.implementation == 'pypy' else ''}{name}"
+        name += "t" if wanted.free_threaded else ""
+        exact = len(wanted.release) > 2 or wanted.exactly  # noqa: PLR2004 - X.Y.Z
+        ways = {
+            "uv": f"uv python install {name}",
+            "pyenv": f"pyenv install {name}",
+            "mise": f"mise use python@{name}",
+            "asdf": f"asdf install python {name if exact else f'latest:{name}'}",
+        }
+    commands = tuple(way for tool, way in ways.items() if _has_tool(tool, env))
+    return commands or ("https://www.python.org/downloads/",)
+
+
+def _has_tool(tool: str, env: Mapping[str, str]) -> bool:
+    places = [env.get("PATH", ""), *([f"{env['PYENV_ROOT']}/bin"] if env.get("PYENV_ROOT") else [])]
+    return shutil.which(tool, path=os.pathsep.join(filter(None, places))) is not None
