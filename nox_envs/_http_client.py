@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,8 +144,8 @@ class _Asker:
         try:
             with self._watch(connection):
                 connection.request("GET", path, headers=headers)
-                response = connection.getresponse()
-                body = self._read(response)
+                with connection.getresponse() as response:
+                    body = self._read(response)
         finally:
             connection.close()
         if response.status == _PROXY_REFUSED:
@@ -155,19 +155,22 @@ class _Asker:
 
     @contextmanager
     def _watch(self, connection: http.client.HTTPConnection) -> Iterator[None]:
-        """End a connection at the deadline, even if its server sends a byte now and then."""
+        """Open a connection and end it at the deadline, even if its server sends a byte now and then."""
+        opened: list[socket.socket] = []
 
         def end() -> None:
-            if connection.sock is not None:
-                try:
-                    connection.sock.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    return  # It has ended by itself.
+            # The connection lets go of its socket when the answer begins.
+            for sock in [*opened, connection.sock]:
+                if isinstance(sock, socket.socket):
+                    with suppress(OSError):  # It may have ended by itself.
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
         timer = threading.Timer(self.remaining(), end)
         timer.daemon = True
         timer.start()
         try:
+            connection.connect()
+            opened.append(connection.sock)
             yield
         except Exception:
             self.remaining()  # What breaks because we ended it has timed out.

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["home", "is_true", "pip_files", "pip_options", "uv_options", "uv_tables"]
 
 
+_MACHINE = Path("/etc")
+"""Where the settings for all users of a machine lie, but for those of XDG."""
+
+
 def __dir__() -> list[str]:
     return __all__
 
@@ -93,7 +97,7 @@ def pip_files(
         files.append(Path("/Library/Application Support/pip", name))
     else:
         files += [entry / "pip" / name for entry in _machine_homes(env)]
-        files.append(Path("/etc", name))
+        files.append(_MACHINE / name)
     if user is not None:
         files.append(user / ("pip" if windows else ".pip") / name)
         if platform == "darwin":
@@ -293,7 +297,7 @@ def uv_tables(
     if platform == "win32":
         machine = [Path(env.get("PROGRAMDATA") or env.get("SYSTEMDRIVE", "C:") + "\\ProgramData")]
     else:
-        machine = [*_machine_homes(env), Path("/etc")]
+        machine = [*_machine_homes(env), _MACHINE]
     for place in machine:
         if (settings := _read_toml(place / "uv" / "uv.toml")) is not None:
             yield place / "uv", settings

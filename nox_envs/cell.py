@@ -41,6 +41,11 @@ class AxisValue:
         """Whether the index has to be asked which release is meant."""
         return self.text == "lowest"
 
+    @property
+    def is_prerelease(self) -> bool:
+        """Whether pre-releases are wanted."""
+        return self.text == "latest-pre"
+
     def requirement(self, name: NormalizedName) -> Requirement:
         """The requirement that the value stands for.
 
@@ -51,9 +56,9 @@ class AxisValue:
         return Requirement(name + self._suffix())
 
     def _suffix(self) -> str:
-        if self.text == "latest-pre":
+        if self.is_prerelease:
             # A specifier that names a pre-release admits pre-releases of this package
-            # alone, in uv as in pip (PEP 440, handling of pre-releases).
+            # alone (PEP 440, handling of pre-releases); uv has to be told besides.
             return ">=0.dev0"
         if self.text in _FLOATING:
             return ""
@@ -115,11 +120,9 @@ class Cell:
         return ", ".join(f"{name}={value.label!r}" for name, value in self.values.items())
 
     @property
-    def exclude(self) -> str:
-        """The entry of `exclude=` that would leave the cell out, as Python source."""
-        keys = {"python": self.python} if self.python else {}
-        entries = {**keys, **{name: value.label for name, value in self.values.items()}}
-        return "{" + ", ".join(f'"{key}": "{value}"' for key, value in entries.items()) + "}"
+    def labels(self) -> dict[str, str]:
+        """What names the values, by the parameter of the axis."""
+        return {name: value.label for name, value in self.values.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

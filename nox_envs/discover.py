@@ -1,13 +1,13 @@
 """The Python interpreters of this machine, and what one says of itself.
 
 nox looks for an interpreter on PATH and takes of a version manager only what is
-activated. Here is known what is installed, without running any of it; only
-`inspect` runs an interpreter, that of an environment that was made.
+activated. Here is known what is installed, without running any of it. Run are only
+the interpreter of an environment, to know it, and what is on PATH under a name that
+does not tell its version, where nothing else will do.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -17,12 +17,24 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from nox_envs import _process
+from nox_envs._installed import (
+    SERIES_NAME,
+    Found,
+    Source,
+    available,
+    entries,
+    identity,
+    newest_first,
+    path_places,
+    roots,
+    runs,
+)
 from nox_envs.errors import InterpreterMissing, WrongEnvironment
 from nox_envs.interpreter import Interpreter
 
@@ -169,250 +181,6 @@ def _strays(interpreter: Interpreter, environment: Path) -> tuple[str, ...]:
     )
 
 
-# -- what is installed ----------------------------------------------------------------
-
-Source = Literal["PATH", "pyenv", "uv", "mise", "asdf", "py launcher", "nox itself"]
-"""Who has an interpreter."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """An interpreter that is installed; nobody has run it yet."""
-
-    version: str
-    """`3.12.7`, or `3.12` where only that much can be told without running it."""
-    path: Path
-    source: Source
-    implementation: str = "cpython"
-    free_threaded: bool = False
-
-    @property
-    def name(self) -> str:
-        """How to ask for it: `3.12.7`, `3.13.0t`, `pypy3.10`."""
-        prefix = "" if self.implementation == "cpython" else self.implementation
-        return f"{prefix}{self.version}{'t' if self.free_threaded else ''}"
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether all of its version is known."""
-        return self.version.count(".") > 1
-
-
-_EXECUTABLE = re.compile(r"(python|pypy)(3\.\d+)(t?)(?:\.exe)?")
-
-# `3.12.7`, `3.13.0t`, `3.14-dev`, `3.12.7-win32`, `pypy3.10-7.3.16`.
-_INSTALLED = re.compile(
-    r"(?P<implementation>pypy)?(?P<version>\d+\.\d+(?:\.\d+(?:(?:a|b|rc)\d+)?)?)"
-    r"(?P<threads>t?)(?:-(?:dev|win32|arm(?:64)?|\d.*|v\d.*))?"
-)
-
-# `cpython-3.13.0+freethreaded-linux-x86_64-gnu`.
-_INSTALLED_BY_UV = re.compile(
-    r"(?P<implementation>cpython|pypy)-(?P<version>\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?)"
-    r"(?:\+(?P<threads>freethreaded))?-[^+]*"
-)
-
-
-def available(env: Mapping[str, str], *, platform: str = sys.platform) -> tuple[Found, ...]:
-    """List the interpreters that are installed, by who has them, the newest first.
-
-    None is run. What a version manager has is said to be of it, also where it is on
-    PATH. Broken installations are left out.
-    """
-    managed = [
-        found
-        for source, root in _roots(env, platform)
-        for found in _newest_first(_installed(source, root))
-    ]
-    managed += _newest_first(_registered())
-    known = {_identity(found.path) for found in managed}
-    on_path = [found for found in _on_path(env) if _identity(found.path) not in known]
-    return (*_newest_first(_unique(on_path)), *_unique(managed))
-
-
-def _newest_first(found: Iterable[Found]) -> list[Found]:
-    def age(one: Found) -> tuple[bool, Version, bool]:
-        return one.implementation == "cpython", Version(one.version), not one.free_threaded
-
-    return sorted(found, key=age, reverse=True)
-
-
-def _identity(path: Path) -> str:
-    return os.path.realpath(path)
-
-
-def _unique(found: Iterable[Found]) -> Iterator[Found]:
-    known = set()
-    for one in found:
-        identity = _identity(one.path)
-        if identity not in known:
-            known.add(identity)
-            yield one
-
-
-def _roots(env: Mapping[str, str], platform: str) -> Iterator[tuple[Source, Path]]:
-    """Say in which directories there is one for each interpreter."""
-    windows = platform == "win32"
-    named = env.get("USERPROFILE" if windows else "HOME")
-    user = Path(named) if named else None
-
-    def directory(variable: str, *default: str) -> Path | None:
-        if env.get(variable):
-            return Path(env[variable]).expanduser()
-        return user.joinpath(*default) if user else None
-
-    if windows:
-        pyenv = directory("PYENV_ROOT", ".pyenv", "pyenv-win")
-    else:
-        pyenv = directory("PYENV_ROOT", ".pyenv")
-    if pyenv:
-        yield "pyenv", pyenv / "versions"
-    yield from (("uv", place) for place in _uv_roots(env, user, platform))
-    if windows:
-        data = directory("LOCALAPPDATA", "AppData", "Local")
-    else:
-        data = directory("XDG_DATA_HOME", ".local", "share")
-    mise = Path(env["MISE_DATA_DIR"]) if env.get("MISE_DATA_DIR") else data and data / "mise"
-    if mise:
-        yield "mise", mise / "installs" / "python"
-    if asdf := directory("ASDF_DATA_DIR", ".asdf"):
-        yield "asdf", asdf / "installs" / "python"
-
-
-def _uv_roots(env: Mapping[str, str], user: Path | None, platform: str) -> Iterator[Path]:
-    """Say where uv keeps interpreters, where it did so before included."""
-    if env.get("UV_PYTHON_INSTALL_DIR"):
-        yield Path(env["UV_PYTHON_INSTALL_DIR"])
-    elif platform == "win32":
-        roaming = env.get("APPDATA")
-        data = Path(roaming) if roaming else user and user / "AppData" / "Roaming"
-        if data:
-            yield data / "uv" / "data" / "python"
-            yield data / "uv" / "python"
-    else:
-        if platform == "darwin" and user:
-            yield user / "Library" / "Application Support" / "uv" / "python"
-        named = env.get("XDG_DATA_HOME", "")
-        if Path(named).is_absolute():
-            yield Path(named, "uv", "python")
-        elif user:
-            yield user / ".local" / "share" / "uv" / "python"
-
-
-def _entries(directory: Path) -> list[Path]:
-    try:
-        return sorted(directory.iterdir())
-    except OSError:
-        return []
-
-
-def _is_alias(entry: Path) -> bool:
-    """Tell if a directory is a link to one beside it, as `3.12` may be to `3.12.7`."""
-    target = entry.resolve()
-    return target.parent == entry.parent.resolve() and target.name != entry.name
-
-
-def _installed(source: Source, root: Path) -> Iterator[Found]:
-    pattern = _INSTALLED_BY_UV if source == "uv" else _INSTALLED
-    for entry in _entries(root):
-        match = pattern.fullmatch(entry.name)
-        if match is None or _is_alias(entry):
-            continue
-        version = match["version"]
-        implementation = match["implementation"] or "cpython"
-        path = _executable(entry, implementation, version, match["threads"] or "")
-        if path is not None:
-            yield Found(
-                version=version,
-                path=path,
-                source=source,
-                implementation=implementation,
-                free_threaded=bool(match["threads"]),
-            )
-
-
-def _executable(directory: Path, implementation: str, version: str, threads: str) -> Path | None:
-    series = ".".join(version.split(".")[:2])
-    if implementation == "pypy":
-        names = [f"pypy{series}", "pypy3", "pypy", "python"]
-    else:
-        names = [f"python{series}", "python3", "python"]
-        names = [f"python{series}t", *names] if threads else names
-    for name in names:
-        for path in (directory / "bin" / name, directory / f"{name}.exe"):
-            if _runs(path):
-                return path
-    return None
-
-
-def _runs(path: Path) -> bool:
-    """Tell if a file is a program; Windows has empty ones that open its store."""
-    try:
-        return path.is_file() and os.access(path, os.X_OK) and path.stat().st_size > 0
-    except OSError:
-        return False
-
-
-def _path_places(env: Mapping[str, str]) -> Iterator[Path]:
-    """List the directories of PATH whose interpreters are of this machine."""
-    for place in map(Path, filter(None, env.get("PATH", "").split(os.pathsep))):
-        # A shim runs what its version manager finds activated, if anything.
-        is_shims = place.name == "shims"
-        is_environment = (place.parent / "pyvenv.cfg").is_file()
-        if place.is_absolute() and not is_shims and not is_environment:
-            yield place
-
-
-def _on_path(env: Mapping[str, str]) -> Iterator[Found]:
-    for place in _path_places(env):
-        for entry in _entries(place):
-            match = _EXECUTABLE.fullmatch(entry.name)
-            if match is not None and _runs(entry):
-                yield Found(
-                    version=match[2],
-                    path=entry,
-                    source="PATH",
-                    implementation="cpython" if match[1] == "python" else "pypy",
-                    free_threaded=bool(match[3]),
-                )
-
-
-def _registered() -> Iterator[Found]:
-    """List what is registered with Windows (PEP 514), of which the launcher takes."""
-    if sys.platform != "win32":
-        return
-    import winreg  # noqa: PLC0415 - is on Windows only
-
-    for hive in (winreg.HKEY_CURRENT_USER, winreg.HKEY_LOCAL_MACHINE):
-        with contextlib.suppress(OSError), winreg.OpenKey(hive, _PYTHON_CORE) as core:
-            for at in range(winreg.QueryInfoKey(core)[0]):
-                tag = winreg.EnumKey(core, at)
-                match = re.fullmatch(r"(3\.\d+)(t?)(?:-.*)?", tag)
-                path = _registered_path(hive, tag)
-                if match is not None and path is not None and _runs(path):
-                    yield Found(
-                        version=match[1],
-                        path=path,
-                        source="py launcher",
-                        free_threaded=bool(match[2]),
-                    )
-
-
-_PYTHON_CORE = r"Software\Python\PythonCore"
-
-
-def _registered_path(hive: int, tag: str) -> Path | None:
-    if sys.platform != "win32":
-        return None
-    import winreg  # noqa: PLC0415 - is on Windows only
-
-    try:
-        with winreg.OpenKey(hive, rf"{_PYTHON_CORE}\{tag}\InstallPath") as key:
-            return Path(winreg.QueryValueEx(key, "ExecutablePath")[0])
-    except OSError:
-        return None
-
-
 def _running() -> Found:
     """Describe the interpreter that runs nox, where nox looks first."""
     path = getattr(sys, "_base_executable", None) or sys.executable
@@ -497,7 +265,7 @@ def _implementation(name: str) -> str:
 
 def _best(candidates: Iterable[Found]) -> Found | None:
     """Choose the newest, of equals the first; not a free-threaded one if it can be helped."""
-    ordered = sorted(_newest_first(candidates), key=lambda one: one.free_threaded)
+    ordered = sorted(newest_first(candidates), key=lambda one: one.free_threaded)
     return ordered[0] if ordered else None
 
 
@@ -514,7 +282,7 @@ def locate(
     only if there is nothing else.
     """
     if Path(python).is_absolute():
-        return Path(python) if _runs(Path(python)) else None
+        return Path(python) if runs(Path(python)) else None
     wanted = _parse(python)
     if wanted is None:
         named = shutil.which(python, path=env.get("PATH", ""))
@@ -532,11 +300,11 @@ def locate(
 def _unclear(wanted: _Wanted, env: Mapping[str, str]) -> Iterator[Path]:
     """List what is on PATH and may be what is wanted, for all that its name says."""
     plain = re.compile(rf"{'pypy' if wanted.implementation == 'pypy' else 'python'}3?(?:\.exe)?")
-    for place in _path_places(env):
-        for entry in _entries(place):
-            match = _EXECUTABLE.fullmatch(entry.name)
+    for place in path_places(env):
+        for entry in entries(place):
+            match = SERIES_NAME.fullmatch(entry.name)
             named = match is not None and wanted.may_be(match[2])
-            if (named or plain.fullmatch(entry.name)) and _runs(entry):
+            if (named or plain.fullmatch(entry.name)) and runs(entry):
                 yield entry
 
 
@@ -582,13 +350,13 @@ def missing(python: str, env: Mapping[str, str], note: str = "") -> InterpreterM
     """Make the error that says what is there instead, and how to get what is not."""
     found = available(env)
     running = _running()
-    if _identity(running.path) not in {_identity(one.path) for one in found}:
+    if identity(running.path) not in {identity(one.path) for one in found}:
         found = (*found, running)
-    roots = [root for _, root in _roots(env, sys.platform) if root.is_dir()]
+    places = [root for _, root in roots(env, sys.platform) if root.is_dir()]
     return InterpreterMissing(
         python=python,
         found=_grouped(found),
-        looked_in=("PATH", *(_short(root, env) for root in roots)),
+        looked_in=("PATH", *(_short(place, env) for place in places)),
         commands=_commands(python, env),
         note=note,
     )

@@ -213,6 +213,7 @@ def _axes(cell: Cell, noxfile: Noxfile) -> list[Request]:
                 requirement=value.requirement(canonicalize_name(parameter)),
                 origin=noxfile.origin("matrix", value.text, shown),
                 axis=parameter,
+                prerelease=value.is_prerelease,
             )
         )
     return found

@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -35,6 +34,7 @@ from nox_envs.install.interface import Built, Installer
 from nox_envs.install.via_pip import PipInstaller
 from nox_envs.install.via_uv import UvInstaller
 from nox_envs.lock import Lock, LockedLocal, recorded_pins
+from nox_envs.questions import Questions
 from nox_envs.resolve.via_pip import PipResolver
 from nox_envs.resolve.via_uv import UvResolver
 from nox_envs.run import tree
@@ -225,10 +225,10 @@ class _Recipe:
         def build(directory: Path, out: Path) -> _process.Completed:
             command: list[str | Path]
             if self._uv:
-                command = [self._uv, "build", "--wheel", "--quiet", "--python", interpreter.path,
+                command = [self._uv, "build", "--wheel", "--python", interpreter.path,
                            "--out-dir", out, directory]  # fmt: skip
             else:
-                command = [interpreter.path, "-I", "-m", "pip", "wheel", "--no-deps", "--quiet",
+                command = [interpreter.path, "-I", "-m", "pip", "wheel", "--no-deps",
                            "--wheel-dir", out, directory]  # fmt: skip
             return _process.run(command, env=env, cwd=self.scratch)
 
@@ -276,7 +276,7 @@ class _Recipe:
         try:
             packages = self._resolver().resolve(gathered.wanted, names, place)
         except _process.Refused as refused:
-            raise self._explained(refused, gathered) from refused
+            raise self._questions.why(refused, gathered)
         return Lock(
             packages=packages,
             environment=interpreter.lock_marker,
@@ -318,12 +318,7 @@ class _Recipe:
     def _with_lowest(self, gathered: Gathered) -> Gathered:
         """Ask the index which releases the axis values `lowest` stand for."""
         for name in gathered.lowest:
-            wanted = [r for r in gathered.wanted.requests if r.name == name]
-            specifier = SpecifierSet()
-            for request in wanted:
-                specifier &= request.requirement.specifier
-            version = self._lowest(name, specifier, gathered)
-            gathered = gathered.with_release(name, version)
+            gathered = gathered.with_release(name, self._questions.lowest(name, gathered))
         return gathered
 
     def _resolver(self) -> Resolver:
@@ -331,8 +326,16 @@ class _Recipe:
             return UvResolver(uv=self._uv, env=self._env("uv"))
         return PipResolver(python=self.job.python, env=self._env("pip"))
 
-    def _explained(self, refused, gathered):
-        raise RuntimeError(refused.done.output)
+    @property
+    def _questions(self) -> Questions:
+        cooldown = self.job.declaration.cooldown
+        return Questions(
+            cell=self.job.cell,
+            variables=self.variables,
+            directory=self._directory,
+            tool="uv" if self._uv else "pip",
+            cooldown=f"{cooldown.days} days" if cooldown and cooldown.days else None,
+        )
 
     # -- install and check
 
@@ -375,7 +378,7 @@ class _Recipe:
                 installer.uninstall(seeds, interpreter, place)
             installer.install(lock, built, interpreter, place)
         except _process.Refused as refused:
-            raise self._explained(refused, gathered) from refused
+            raise self._questions.why(refused, gathered)
 
     def _check(self, lock: Lock, interpreter: Interpreter) -> None:
         found = check.installed(interpreter)

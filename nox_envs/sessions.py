@@ -7,6 +7,7 @@ wrapper does the rest (`provision`) and runs the function in it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, overload
 import nox
 
 from nox_envs import _host, declaration, matrix, settings
-from nox_envs._tree import TAG_VARIABLE, Stop, Tree
+from nox_envs._tree import TAG_VARIABLE, Stop, Stopped, Tree
 from nox_envs.errors import BackendUnsupported, DeclarationError, Mistake, NoxEnvsError
 from nox_envs.gather import Noxfile, read_pyproject
 from nox_envs.pyproject import supported_pythons
@@ -249,7 +250,7 @@ def _run(
     tag = uuid.uuid4().hex
     tree = Tree(timeout=declared.timeout, die_with_parent=_host.dies_with_parent(session), tag=tag)
     failure: BaseException | None = None
-    with tree:
+    with contextlib.suppress(Stopped), tree:
         try:
             _run_in_environment(session, declared, function, noxfile, arguments, cell, tag)
         except BaseException as error:  # noqa: BLE001 - raised again below

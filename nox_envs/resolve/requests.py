@@ -47,6 +47,8 @@ class Request:
     """The axis of the matrix that asked for it, if one did."""
     constraint: bool = False
     """Limits a version without asking for the package."""
+    prerelease: bool = False
+    """Whether pre-releases of this package are wanted, whatever holds for the others."""
     hashes: frozenset[str] = frozenset()
     """The sha256 digests that the file allows; empty allows all."""
 

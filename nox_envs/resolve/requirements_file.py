@@ -32,6 +32,7 @@ _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _NESTED = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}
 _PATH = re.compile(r"^(?P<path>[^\[]+?)(?:\[(?P<extras>[^\]]*)\])?$")
+_ARCHIVES = (".whl", ".tar.gz", ".zip")
 _IGNORED = frozenset({"--require-hashes", "--prefer-binary", "--use-feature"})
 """Hashes are always verified; the others change no version."""
 
@@ -147,6 +148,8 @@ class _Reader:
     ) -> Contents:
         line, hashes = _split_hashes(line)
         try:
+            if line.endswith(_ARCHIVES) and " " not in line:
+                raise InvalidRequirement(line)  # `x-1-py3-none-any.whl` could be a name, too.
             requirement = Requirement(line)
         except InvalidRequirement as error:
             local = _local(line, origin, path.parent, editable=editable)
@@ -232,7 +235,7 @@ def _local(text: str, origin: Origin, directory: Path, *, editable: bool) -> Loc
         return None
     plain = match["path"].strip()
     looks_like_path = plain.startswith(".") or "/" in plain or os.sep in plain
-    looks_like_archive = plain.endswith((".whl", ".tar.gz", ".zip"))
+    looks_like_archive = plain.endswith(_ARCHIVES)
     if not (looks_like_path or looks_like_archive):
         return None
     extras = frozenset(part.strip() for part in (match["extras"] or "").split(",") if part.strip())

@@ -8,7 +8,8 @@ Source: https://pip.pypa.io/en/stable/reference/installation-report/
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.pylock import Package, PackageArchive, PackageSdist, PackageVcs, PackageWheel
@@ -20,7 +21,7 @@ from nox_envs.errors import NeedsUv
 from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from nox_envs.resolve.requests import Sources, Wanted
@@ -73,7 +74,7 @@ class PipResolver:
             command += ["--uploaded-prior-to", wanted.exclude_newer]
         done = _process.run(command, env={**self.env, **_variables(wanted.sources)}, cwd=scratch)
         if done.returncode != 0:
-            raise _process.Refused("pip", done)
+            raise _process.Refused("pip", _with_requirements(done, asked, lines))
         entries = json.loads(_files.read_text(report))["install"]
         packages = [_package(entry) for entry in entries]
         packages = [package for package in packages if package.name not in wheels]
@@ -89,6 +90,18 @@ class PipResolver:
                 reason=f"The pip of this environment is {version}; {_COOLDOWN_SINCE} is the "
                 "first that can leave out young releases.",
             )
+
+
+def _with_requirements(
+    done: _process.Completed, file: Path, lines: Sequence[str]
+) -> _process.Completed:
+    """pip's words with requirements in the place of line numbers of our own file."""
+
+    def line(match: re.Match[str]) -> str:
+        return lines[int(match[1]) - 1]
+
+    pattern = re.compile(rf"-r {re.escape(str(file))} \(line (\d+)\)")
+    return replace(done, stdout=pattern.sub(line, done.stdout), stderr=pattern.sub(line, done.stderr))
 
 
 def _package(entry: Mapping[str, Any]) -> Package:

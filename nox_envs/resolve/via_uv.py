@@ -55,6 +55,9 @@ class UvResolver:
             "--no-header", "--no-annotate", "--no-sources", "--quiet",
             "--prerelease", "allow" if wanted.prerelease else "if-necessary-or-explicit",
         ]  # fmt: skip
+        for request in wanted.requirements:
+            if request.prerelease:
+                command += ["--prerelease-package", f"{request.name}=allow"]
         if wanted.exclude_newer:
             command += ["--exclude-newer", wanted.exclude_newer]
         done = _process.run(command, env={**self.env, **_variables(wanted.sources)}, cwd=scratch)

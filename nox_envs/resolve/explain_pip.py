@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
-from nox_envs.resolve.said import Kind, Need, Said, network_reason, parse_specifier
+from nox_envs.resolve.explain_words import Kind, Need, Said, network_reason, parse_specifier
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -28,7 +28,7 @@ def __dir__() -> list[str]:
 _BLOCK = re.compile(
     r"^ *╰─> \[\d+ lines? of output\]\n(?P<log>.*?)^ *\[end of output\]$", re.MULTILINE | re.DOTALL
 )
-_STEP = re.compile(r"^ *× (?P<step>.*?) did not run successfully\.$", re.MULTILINE)
+_STEP = re.compile(r"^ *× (?P<step>.*?) did not run successfully\.$", re.MULTILINE)  # noqa: RUF001
 _SIGNAL = re.compile(r"^ *│ (?P<code>exit code: -\d+)$", re.MULTILINE)
 _NOT_FOUND = re.compile(
     r"Could not find a version that satisfies the requirement (?P<requirement>\S.*?)"
@@ -80,10 +80,7 @@ def read(text: str) -> Said:
     if "subprocess-exited-with-error" in words:
         return _build(words, log)
     if (fatal := _FATAL.search(words)) is not None and (reason := network_reason(fatal[0])):
-        url = re.search(r"https?://[^\s'#]+", fatal[0]) or re.search(r"url: (\S+)", fatal[0])
-        return Said(
-            kind=Kind.NETWORK, reason=reason, url=url[1 if url.re.groups else 0] if url else ""
-        )
+        return Said(kind=Kind.NETWORK, reason=reason, url=_url(fatal[0]))
     network = network_reason("\n".join(match[0] for match in _SOFT.finditer(words)))
     if (match := _NOT_FOUND.search(words)) is not None:
         return _not_found(words, match, network)
@@ -92,13 +89,25 @@ def read(text: str) -> Said:
     return Said(kind=Kind.UNKNOWN)
 
 
+def _url(words: str) -> str:
+    """Find the URL in a message, which may have its host elsewhere."""
+    if (whole := re.search(r"https?://[^\s'#]+", words)) is not None:
+        return whole[0]
+    host = re.search(r"(HTTPS?)Connection\w*\(host='([^']+)', port=(\d+)", words)
+    path = re.search(r"url: (/\S+)", words)
+    if host is None or path is None:
+        return ""
+    port = "" if host[3] in {"80", "443"} else f":{host[3]}"
+    return f"{host[1].lower()}://{host[2]}{port}{path[1]}"
+
+
 def _not_found(words: str, match: re.Match[str], network: str) -> Said:
     name, specifier = _requirement(match["requirement"])
     versions = [version.strip() for version in match["versions"].split(",")]
     parent = (match["parent"] or "").partition("->")[0]
     if parent.startswith("-"):
         parent = ""  # A file that we wrote ourselves.
-    names, needs = [name], ()
+    names, needs = [name], tuple[Need, ...]()
     if parent:
         names += _chain(words, canonicalize_name(parent.partition("=")[0]))
         needs = (Need(parent=parent.replace("==", " "), name=name, specifier=specifier),)
@@ -110,8 +119,9 @@ def _not_found(words: str, match: re.Match[str], network: str) -> Said:
         doubted=(name,),
         names=tuple(dict.fromkeys(names)),
         needs=needs,
-        seen={name: seen},
+        seen={name: seen} if seen else {},
         network=network,
+        is_conflict=False,
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from nox_envs.resolve.said import Kind, Need, Said, network_reason, parse_specifier
+from nox_envs.resolve.explain_words import Kind, Need, Said, network_reason, parse_specifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-_HEAD = re.compile(r"^(?:error: |\s*×\s)(?P<text>.*)")
+_HEAD = re.compile(r"^(?:error: |\s*×\s)(?P<text>.*)")  # noqa: RUF001
 _CAUSE = re.compile(r"^\s+(?:(?:cause|Caused by): |[├╰]─▶ )(?P<text>.*)")
 _HINT = re.compile(r"^\s*hint: (?P<text>.*)")
 _STREAM = re.compile(r"^(?P<indent>\s+)\[(?:stdout|stderr)\]$")
@@ -37,7 +37,7 @@ _ORNAMENT = re.compile(r"^\s*hint: (?:This|Build failures) usually indicates? a 
 _NAME = r"(?P<name>[A-Za-z0-9][\w.-]*[A-Za-z0-9]|[A-Za-z0-9])(?:\[[^\]]*\])?"
 _SPEC = r"(?P<spec>[<>=!~]=?[^\s]*)?"
 _ABSENT = re.compile(
-    rf"\b{_NAME}{_SPEC} was not found in the (?:package registry|provided package locations)"
+    rf"\b{_NAME}{_SPEC} was not found in the (?:package registry|provided package locations|cache)"
 )
 _NONE = re.compile(rf"there (?:is no version|are no versions) of {_NAME}{_SPEC}")
 _ONLY = re.compile(rf"\bonly {_NAME}{_SPEC} is available")
@@ -74,7 +74,7 @@ def read(text: str) -> Said:
     message = _parse(text)
     words = message.words
     if re.search(r"No space left on device|os error 28\b|os error 112\b", text):
-        path = re.search(r"`([^`]+)`: No space left|at path \"([^\"]+)\"", text)
+        path = re.search(r"`([^`]+)`:\s+No space left|at path \"([^\"]+)\"", text)
         subject = next((group for group in path.groups() if group), "") if path else ""
         return Said(kind=Kind.DISK, subject=subject)
     if (wrong := re.search(r"Hash mismatch for `([^`]+)`", words)) is not None:
@@ -82,7 +82,8 @@ def read(text: str) -> Said:
         return Said(kind=Kind.HASH, subject=_spaced(wrong[1]), reason="\n".join(digests))
     if reason := _network(words):
         url = re.search(r"https?://[^\s`()]+", words)
-        return Said(kind=Kind.NETWORK, reason=reason, url=url[0] if url else "")
+        names = tuple(name for name, _ in _found(_ABSENT, _flat("\n".join(message.causes))))
+        return Said(kind=Kind.NETWORK, reason=reason, url=url[0] if url else "", names=names)
     if (built := re.search(r"Failed to (?:download and )?build `([^`]+)`", words)) is not None:
         return _build(message, built[1])
     if (named := re.search(r"Package `([^`]+)` can't be installed because", words)) is not None:
@@ -174,11 +175,13 @@ def _build(message: _Message, what: str) -> Said:
 
 def _resolution(message: _Message) -> Said:
     reason = "\n".join(message.causes)
-    flat = " ".join(line for line in reason.splitlines() if not line.startswith(" "))
+    flat = _flat(reason)
     absent = [name for name, _ in _found(_ABSENT, flat)]
     none = _found(_NONE, flat)
     doubted = [*absent, *(name for name, _ in none)]
-    seen = {name: (spec,) for name, spec in _found(_ONLY, flat)}
+    seen: dict[NormalizedName, tuple[SpecifierSet, ...]] = {
+        name: (spec,) for name, spec in _found(_ONLY, flat)
+    }
     for match in _ONLY_THESE.finditer(reason):
         specs = re.findall(r"[<>=!~]=?\S*", match["list"])
         seen[canonicalize_name(match["name"])] = tuple(map(parse_specifier, specs))
@@ -199,8 +202,14 @@ def _resolution(message: _Message) -> Said:
         needs=needs,
         is_chain=_is_chain(needs) and "depends on one of" not in flat,
         seen=seen,
+        is_conflict=not absent,
         builds_are_off="building from source is disabled" in message.words,
     )
+
+
+def _flat(reason: str) -> str:
+    """Put a reason on one line, without its lists."""
+    return " ".join(line for line in reason.splitlines() if not line.startswith(" "))
 
 
 def _needs(flat: str) -> Iterator[Need]:
@@ -217,8 +226,8 @@ def _needs(flat: str) -> Iterator[Need]:
 
 
 def _is_chain(needs: tuple[Need, ...]) -> bool:
-    parents = [need.parent.partition(" ")[0] for need in needs]
-    children = [need.name for need in needs]
+    pairs = {(need.parent.partition(" ")[0], need.name) for need in needs}
+    parents, children = [parent for parent, _ in pairs], [child for _, child in pairs]
     return len(set(parents)) == len(parents) and len(set(children)) == len(children)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from packaging.utils import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Kind", "Need", "Said", "mentioned", "network_reason", "parse_specifier", "url_name"]
 
@@ -73,6 +72,8 @@ class Said:
     network: str = ""
     """A fault of the network that may or may not have been the cause."""
     builds_are_off: bool = False
+    is_conflict: bool = True
+    """Whether the words tell of requirements that contradict each other."""
 
 
 _PROBES = (

@@ -1,0 +1,108 @@
+"""Questions to the index that a resolver does not answer: why not, and which is the lowest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from packaging.specifiers import SpecifierSet
+
+from nox_envs import _files, _http, settings
+from nox_envs.errors import IndexUnreachable, NoxEnvsError, PackageNotFound, ReleaseNotFound
+from nox_envs.resolve import index
+from nox_envs.resolve.explain import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from nox_envs._process import Refused
+    from nox_envs.cell import Cell
+    from nox_envs.gather import Gathered
+
+__all__ = ["Questions"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_TIMEOUT = 15.0
+"""Seconds for one answer of the index."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """Asks the indexes that the tool would ask, on behalf of one cell."""
+
+    cell: Cell
+    variables: Mapping[str, str]
+    directory: Path
+    tool: Literal["uv", "pip"]
+    cooldown: str | None
+
+    def why(self, refused: Refused, gathered: Gathered, *, lock: str = "") -> NoxEnvsError:
+        """The error that says why a tool refused, with nothing lost of what it said."""
+        wanted = gathered.wanted
+        return explain(
+            refused.done.output,
+            tool=self.tool,
+            returncode=refused.done.returncode,
+            requests=wanted.requests,
+            python=wanted.interpreter.version,
+            platform_tags=None,
+            look_up=lambda name: self._releases(name, gathered),
+            values=self.cell.labels,
+            cooldown=self.cooldown,
+            command=" ".join(refused.done.command),
+            prerelease=wanted.prerelease,
+            lock=lock,
+        )
+
+    def lowest(self, name: NormalizedName, gathered: Gathered) -> Version:
+        """The oldest stable release that the declaration admits."""
+        asking = [r for r in gathered.wanted.requests if r.name == name]
+        specifier = SpecifierSet()
+        for request in asking:
+            specifier &= request.requirement.specifier
+        addresses = tuple(str(request.origin) for request in asking)
+        found = self._releases(name, gathered)
+        if isinstance(found, index.Unreachable):
+            raise IndexUnreachable(reason=found.reason, url=found.url, about=name)
+        if isinstance(found, index.NotThere):
+            raise PackageNotFound(name=name, addresses=addresses)
+        version = index.lowest(specifier, found, gathered.wanted.interpreter.version)
+        if version is None:
+            latest = str(index.latest(found) or "")
+            wanted = str(specifier) or "that is stable"
+            raise ReleaseNotFound(name=name, wanted=wanted, addresses=addresses, latest=latest)
+        return version
+
+    def _releases(
+        self, name: str, gathered: Gathered
+    ) -> index.Releases | index.NotThere | index.Unreachable:
+        sources = gathered.wanted.sources
+        urls = settings.index_urls(self.variables, kind=self.tool, directory=self.directory)
+        if sources.index_url:
+            urls = (sources.index_url,)
+        return index.releases(name, (*urls, *sources.extra_index_urls), self._get)
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> _http.Answer:
+        if url.startswith("file:"):
+            return _local(url)
+        return _http.get(url, timeout=_TIMEOUT, env=self.variables, headers=headers)
+
+
+def _local(url: str) -> _http.Answer:
+    """A page of an index that is a directory of this machine."""
+    page = Path(url2pathname(urlsplit(url).path)) / "index.html"
+    try:
+        body = _files.read_text(page).encode()
+    except OSError:
+        return _http.Answer(url=url, status=404, headers={}, body=b"")
+    return _http.Answer(url=url, status=200, headers={"content-type": "text/html"}, body=body)

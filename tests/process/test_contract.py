@@ -1,0 +1,457 @@
+"""One contract for uv and pip: equal questions get equal environments."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from nox_envs._files import read_toml
+from nox_envs.errors import (
+    BuildFailed,
+    DeclarationError,
+    FileMissing,
+    IndexUnreachable,
+    LockInvalid,
+    NeedsUv,
+    NoxEnvsError,
+    PackageNotFound,
+    ReleaseNotFound,
+    StaleEnvironment,
+    Unresolvable,
+)
+from support.bench import Bench
+from support.wheels import write_project
+
+pytestmark = pytest.mark.process
+
+
+def test_exactly_what_was_asked_for(bench: Bench) -> None:
+    provisioned = bench.provision(dependencies=["beta==1.0"])
+    assert provisioned.fresh
+    assert bench.installed() == {"alpha": "1.1", "beta": "1.0"}
+    assert {name: str(version) for name, version in provisioned.pins.items()} == {
+        "alpha": "1.1",
+        "beta": "1.0",
+    }
+    lock = read_toml(bench.environment / "pylock.toml")
+    assert [package["name"] for package in lock["packages"]] == ["alpha", "beta"]
+    assert all(wheel["hashes"] for package in lock["packages"] for wheel in package["wheels"])
+    assert "python_version" in lock["environments"][0]
+    assert lock["tool"]["nox-envs"]["cell"] == "test"
+    assert json.loads((bench.environment / "nox-envs.json").read_text())["tool"] == bench.tool
+
+
+def test_nothing_asked_for(bench: Bench) -> None:
+    bench.provision()
+    assert bench.installed() == {}
+
+
+def test_newest_stable_release_by_default_and_pre_releases_when_asked(bench: Bench) -> None:
+    bench.provision(dependencies=["alpha"])
+    assert bench.installed() == {"alpha": "2.0"}
+    bench.provision(dependencies=["alpha"], prerelease=True)
+    assert bench.installed() == {"alpha": "3.0b1"}
+
+
+@pytest.mark.parametrize(
+    ("value", "version"),
+    [("1", "1.1"), ("<2", "1.1"), ("latest", "2.0"), ("lowest", "1.0"), ("latest-pre", "3.0b1")],
+)
+def test_axis_values(bench: Bench, value: str, version: str) -> None:
+    bench.provision(matrix={"alpha": [value]}, dependencies=["beta"])
+    assert bench.installed()["alpha"] == version
+
+
+def test_lowest_is_within_what_is_declared(bench: Bench) -> None:
+    bench.provision(matrix={"alpha": ["lowest"]}, dependencies=["alpha>1.0"])
+    assert bench.installed() == {"alpha": "1.1"}
+
+
+def test_an_axis_may_be_a_url(bench: Bench) -> None:
+    page = bench.index.url.replace("/simple/", "/files/")
+    wheel = next(path for path in bench.index.files.rglob("alpha-1.0-*.whl"))
+    bench.provision(matrix={"alpha": {"old": f"@ {page}{wheel.name}"}})
+    assert bench.installed() == {"alpha": "1.0"}
+
+
+def test_files_nested_constraints_markers_and_extras(bench: Bench) -> None:
+    bench.write("requirements.txt", "-r more.txt\n-c limits.txt\n")
+    bench.write("more.txt", "beta[more]\nnever==9; python_version < '3'\n")
+    bench.write("limits.txt", "alpha<2\nnot-installed<1\n")
+    bench.provision(requirements=["requirements.txt"])
+    assert bench.installed() == {"alpha": "1.1", "beta": "2.0", "gamma": "1.0"}
+
+
+def test_constraints_parameter(bench: Bench) -> None:
+    bench.write("limits.txt", "alpha<1.1\n")
+    bench.provision(dependencies=["beta"], constraints=["limits.txt"])
+    assert bench.installed() == {"alpha": "1.0", "beta": "2.0"}
+
+
+def test_hashes_of_a_file_are_kept_to(bench: Bench) -> None:
+    bench.write("requirements.txt", f"alpha==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(LockInvalid, match=r"no file of alpha 1.0 has a hash that line 1 allows"):
+        bench.provision(requirements=["requirements.txt"])
+
+
+def test_groups_with_includes(bench: Bench) -> None:
+    bench.write(
+        "pyproject.toml",
+        """
+        [dependency-groups]
+        test = ["alpha<2", {include-group = "more"}]
+        more = ["gamma"]
+        """,
+    )
+    bench.provision(groups=["test"])
+    assert bench.installed() == {"alpha": "1.1", "gamma": "1.0"}
+
+
+def test_directory_is_the_base_of_files(bench: Bench) -> None:
+    bench.write("service/requirements.txt", "gamma\n")
+    bench.provision(directory="service", requirements="requirements.txt")
+    assert bench.installed() == {"gamma": "1.0"}
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_the_project_as_a_wheel(bench: Bench, *, dynamic: bool) -> None:
+    write_project(
+        bench.project, requires=["alpha<2"], extras={"cli": ["gamma"]}, dynamic=dynamic
+    )
+    before = {path.relative_to(bench.project) for path in bench.project.rglob("*")}
+    bench.provision(extras=["cli"])
+    assert bench.installed() == {"alpha": "1.1", "demo": "1.0", "gamma": "1.0"}
+    after = {path.relative_to(bench.project) for path in bench.project.rglob("*")}
+    written = {path for path in after - before if ".nox" not in path.parts}
+    assert {str(path) for path in written} <= {"noxfile.py"}
+
+
+def test_the_project_editable(bench: Bench) -> None:
+    write_project(bench.project, requires=["alpha"])
+    bench.provision(project="editable")
+    assert bench.installed() == {"alpha": "2.0", "demo": "1.0"}
+    lock = read_toml(bench.environment / "pylock.toml")
+    assert next(p for p in lock["packages"] if p["name"] == "demo")["directory"]["editable"]
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_only_the_dependencies_of_the_project(bench: Bench, *, dynamic: bool) -> None:
+    write_project(bench.project, requires=["alpha<2"], dynamic=dynamic)
+    bench.provision(project="dependencies")
+    assert bench.installed() == {"alpha": "1.1"}
+
+
+def test_without_the_project(bench: Bench) -> None:
+    write_project(bench.project, requires=["alpha"])
+    bench.provision(project=False, dependencies=["gamma"])
+    assert bench.installed() == {"gamma": "1.0"}
+
+
+def test_a_dependency_may_need_the_project_itself(bench: Bench) -> None:
+    bench.index.wheel("plugin", "1.0", requires=["demo>=1"])
+    write_project(bench.project)
+    bench.provision(dependencies=["plugin"])
+    assert bench.installed() == {"demo": "1.0", "plugin": "1.0"}
+
+
+def test_local_paths_in_files_are_built_once(bench: Bench) -> None:
+    write_project(bench.project / "libx", name="libx", requires=["gamma"])
+    bench.write("requirements.txt", "./libx\n")
+    bench.provision(requirements=["requirements.txt"])
+    assert bench.installed() == {"gamma": "1.0", "libx": "1.0"}
+    assert not (bench.project / "libx" / "build-was-here.txt").exists()
+
+
+def test_uv_sources_are_direct_references(bench: Bench) -> None:
+    write_project(bench.project / "libx", name="libx")
+    bench.write(
+        "pyproject.toml",
+        """
+        [dependency-groups]
+        test = ["libx"]
+        [tool.uv.sources]
+        libx = { path = "libx" }
+        """,
+    )
+    bench.provision(groups=["test"])
+    assert bench.installed() == {"libx": "1.0"}
+
+
+def test_source_releases_are_built(bench: Bench) -> None:
+    built = bench.root / "built"
+    bench.index.sdist("src", "1.0", marker=built)
+    bench.provision(dependencies=["src"])
+    assert bench.installed() == {"src": "1.0"}
+    assert built.exists()
+
+
+def test_yanked_releases_are_not_taken(bench: Bench) -> None:
+    bench.index.yank("alpha", "2.0", "broken")
+    bench.provision(dependencies=["alpha"])
+    assert bench.installed() == {"alpha": "1.1"}
+
+
+def test_releases_for_other_pythons_are_not_taken(bench: Bench) -> None:
+    bench.index.wheel("gamma", "2.0", requires_python=">=3.99")
+    bench.provision(dependencies=["gamma"])
+    assert bench.installed() == {"gamma": "1.0"}
+
+
+@pytest.mark.parametrize("form", ["html", "json"])
+def test_both_forms_of_the_simple_api(bench: Bench, form: str) -> None:
+    bench.index.form = form
+    bench.provision(dependencies=["beta==2.0"])
+    assert bench.installed() == {"alpha": "2.0", "beta": "2.0"}
+
+
+def test_what_pip_cannot_do_is_said(bench: Bench) -> None:
+    if bench.tool == "uv":
+        bench.provision(dependencies=["beta", "alpha"], resolution="lowest-direct")
+        assert bench.installed() == {"alpha": "1.0", "beta": "1.0"}
+        return
+    with pytest.raises(NeedsUv) as caught:
+        bench.provision(dependencies=["beta"], resolution="lowest-direct")
+    assert "pip install 'nox-envs[uv]'" in str(caught.value)
+
+
+def test_cooldown(bench: Bench) -> None:
+    for version in ("1.0", "1.1"):
+        bench.index.upload_time("alpha", version, "2020-01-01T00:00:00Z")
+    for version in ("2.0", "3.0b1"):
+        bench.index.upload_time("alpha", version, "2999-01-01T00:00:00Z")
+    bench.provision(dependencies=["alpha"], cooldown="7 days")
+    assert bench.installed() == {"alpha": "1.1"}
+
+
+# -- reuse ----------------------------------------------------------------------------
+
+
+def test_the_same_lock_is_not_installed_again(bench: Bench) -> None:
+    bench.provision(dependencies=["beta"])
+    marker = bench.environment / "marker"
+    marker.touch()
+    assert not bench.provision(reuse=True, dependencies=["beta"]).fresh
+    assert marker.exists()
+    assert bench.provision(reuse=True, dependencies=["beta", "gamma"]).fresh
+    assert not marker.exists()
+    assert bench.installed() == {"alpha": "2.0", "beta": "2.0", "gamma": "1.0"}
+
+
+def test_a_new_release_makes_the_environment_anew(bench: Bench) -> None:
+    bench.provision(dependencies=["alpha"])
+    bench.index.wheel("alpha", "2.1")
+    assert bench.provision(reuse=True, dependencies=["alpha"]).fresh
+    assert bench.installed() == {"alpha": "2.1"}
+
+
+def test_an_environment_that_was_changed_is_made_anew(bench: Bench) -> None:
+    bench.provision(dependencies=["alpha"])
+    (metadata,) = bench.environment.rglob("alpha-2.0.dist-info")
+    for path in metadata.iterdir():
+        path.unlink()
+    metadata.rmdir()
+    assert bench.provision(reuse=True, dependencies=["alpha"]).fresh
+
+
+def test_changed_sources_of_the_project_are_installed(bench: Bench) -> None:
+    write_project(bench.project)
+    bench.provision()
+    assert not bench.provision(reuse=True).fresh
+    bench.write("demo/new.py", "fresh = True\n")
+    shelf = bench.project / ".nox" / ".cache" / "wheels-v1"
+    shelf.rename(shelf.with_name("the-next-run"))
+    assert bench.provision(reuse=True).fresh
+    assert list(bench.environment.rglob("demo/new.py"))
+
+
+def test_an_environment_without_a_stamp_is_never_used(bench: Bench) -> None:
+    bench.provision(dependencies=["alpha"])
+    (bench.environment / "nox-envs.json").unlink()
+    assert bench.provision(reuse=True, dependencies=["alpha"]).fresh
+
+
+def test_no_install_uses_what_is_there_or_refuses(bench: Bench) -> None:
+    bench.provision(dependencies=["alpha"])
+    before = len(bench.index.requests)
+    kept = bench.provision(reuse=True, no_install=True, dependencies=["alpha"])
+    assert not kept.fresh
+    assert len(bench.index.requests) == before
+    with pytest.raises(StaleEnvironment, match="what is declared has changed"):
+        bench.provision(reuse=True, no_install=True, dependencies=["alpha<2"])
+    (bench.environment / "nox-envs.json").unlink()
+    with pytest.raises(StaleEnvironment, match="not complete"):
+        bench.provision(reuse=True, no_install=True, dependencies=["alpha"])
+
+
+# -- locks ----------------------------------------------------------------------------
+
+
+def test_a_lock_is_installed_exactly(bench: Bench) -> None:
+    bench.provision(dependencies=["beta<2"])
+    lock = (bench.environment / "pylock.toml").read_text()
+    bench.write("pylock.toml", lock)
+    bench.provision(lock="pylock.toml", dependencies=["gamma"])
+    assert bench.installed() == {"alpha": "1.1", "beta": "1.0"}
+
+
+def test_a_lock_with_a_wrong_hash_installs_nothing(bench: Bench) -> None:
+    bench.provision(dependencies=["gamma"])
+    lock = read_toml(bench.environment / "pylock.toml")
+    good = lock["packages"][0]["wheels"][0]["hashes"]["sha256"]
+    text = (bench.environment / "pylock.toml").read_text()
+    bench.write("pylock.toml", text.replace(good, "0" * 64))
+    with pytest.raises(NoxEnvsError):
+        bench.provision(lock="pylock.toml")
+    assert not (bench.environment / "nox-envs.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("not toml", "is not valid TOML"),
+        ("lock-version = '1.0'", "is not a valid lock"),
+        (
+            "lock-version='1.0'\ncreated-by='x'\nenvironments=[\"python_version == '2.7'\"]\n"
+            "packages=[]",
+            "is not for this environment",
+        ),
+        ("lock-version='1.0'\ncreated-by='x'\nrequires-python='>=9'\npackages=[]", "is for Python"),
+        (
+            "lock-version='1.0'\ncreated-by='x'\n[[packages]]\nname='x'\ndirectory={path='.'}",
+            "is a directory",
+        ),
+    ],
+)
+def test_a_lock_that_cannot_be_used(uv_bench: Bench, text: str, problem: str) -> None:
+    uv_bench.write("pylock.toml", text)
+    with pytest.raises(LockInvalid, match=problem):
+        uv_bench.provision(lock="pylock.toml")
+
+
+def test_locked_installs_the_committed_lock_and_notices_drift(bench: Bench) -> None:
+    with pytest.raises(FileMissing, match=r"locks/pylock.test.toml"):
+        bench.provision(dependencies=["alpha<2"], locked=True)
+    bench.provision(dependencies=["alpha<2"])
+    bench.write("locks/pylock.test.toml", (bench.environment / "pylock.toml").read_text())
+    bench.index.wheel("alpha", "1.2")
+    bench.provision(dependencies=["alpha<2"], locked=True)
+    assert bench.installed() == {"alpha": "1.1"}
+    with pytest.raises(LockInvalid, match="was made for another declaration"):
+        bench.provision(dependencies=["alpha<3"], locked=True)
+
+
+# -- what goes wrong ------------------------------------------------------------------
+
+
+def test_a_release_that_does_not_exist(bench: Bench) -> None:
+    bench.write("requirements.txt", "gamma\nalpha==1.5\n")
+    with pytest.raises(ReleaseNotFound) as caught:
+        bench.provision(requirements=["requirements.txt"])
+    assert str(caught.value) == (
+        "error: alpha has no release 1.5\n"
+        "\n"
+        "  requirements.txt:2   alpha==1.5\n"
+        "\n"
+        "  The nearest are 1.1 and 2.0.\n"
+        "\n"
+        "hint: write alpha==1.1 in requirements.txt, line 2"
+    )
+
+
+def test_a_package_that_does_not_exist(bench: Bench) -> None:
+    with pytest.raises(PackageNotFound, match="there is no package nowhere on the index"):
+        bench.provision(dependencies=["nowhere"])
+
+
+def test_a_conflict_names_the_lines_that_take_part(bench: Bench) -> None:
+    bench.write("requirements.txt", "beta==1.0\ngamma\n")
+    with pytest.raises(Unresolvable) as caught:
+        bench.provision(requirements=["requirements.txt"], dependencies=["alpha>=2"])
+    text = str(caught.value)
+    assert "requirements.txt:1   beta==1.0" in text
+    assert 'dependencies=["alpha>=2"]' in text
+    assert "gamma" not in text
+
+
+@pytest.mark.parametrize("mode", ["500", "403", "429", "html200"])
+def test_an_index_that_is_down_says_nothing_about_releases(bench: Bench, mode: str) -> None:
+    bench.index.fail(None, mode)  # type: ignore[arg-type]
+    with pytest.raises(IndexUnreachable) as caught:
+        bench.provision(dependencies=["alpha==1.0"])
+    assert bench.index.fired
+    assert "This says nothing about alpha==1.0." in str(caught.value)
+
+
+def test_a_build_that_fails_shows_the_end_of_its_log(bench: Bench) -> None:
+    bench.index.sdist("src", "1.0", breaks=True)
+    with pytest.raises(BuildFailed) as caught:
+        bench.provision(dependencies=["src"])
+    assert "the compiler is missing" in str(caught.value)
+    assert "src" in caught.value.message
+
+
+def test_a_project_that_does_not_build_is_tried_once(bench: Bench) -> None:
+    log = bench.root / "builds.log"
+    write_project(bench.project, build_log=log)
+    broken = "raise SystemError('no luck')\n"
+    backend = bench.project / "backend.py"
+    text = backend.read_text()
+    backend.write_text(text.replace("def build_wheel(", f"{broken}\n\ndef build_wheel("))
+    for _ in range(2):
+        with pytest.raises(BuildFailed, match="no luck"):
+            bench.provision()
+
+
+def test_mistakes_in_files_have_addresses(uv_bench: Bench) -> None:
+    uv_bench.write("requirements.txt", "alpha==\n-x\n")
+    with pytest.raises(DeclarationError) as caught:
+        uv_bench.provision(requirements=["requirements.txt"])
+    assert [m.address for m in caught.value.mistakes] == ["requirements.txt:1", "requirements.txt:2"]
+
+
+# -- the user's shell -----------------------------------------------------------------
+
+
+def test_poisoned_variables_change_nothing(bench: Bench) -> None:
+    elsewhere = bench.root / "elsewhere"
+    elsewhere.mkdir()
+    bench.write("limits.txt", "alpha<1.1\n")
+    limits = str(bench.project / "limits.txt")
+    bench.extra = {
+        "PIP_TARGET": str(elsewhere),
+        "PIP_PREFIX": str(elsewhere),
+        "PIP_NO_DEPS": "1",
+        "PIP_CONSTRAINT": limits,
+        "PIP_PRE": "1",
+        "PIP_REQUIRE_VIRTUALENV": "0",
+        "PYTHONPATH": str(elsewhere),
+        "PYTHONHOME": str(elsewhere),
+        "UV_OVERRIDE": limits,
+        "UV_CONSTRAINT": limits,
+        "UV_PRERELEASE": "allow",
+        "UV_RESOLUTION": "lowest",
+        "UV_SYSTEM_PYTHON": "1",
+        "VIRTUAL_ENV": str(elsewhere),
+    }
+    make, bench.make = bench.make, lambda *_: None  # type: ignore[method-assign]
+    extra, bench.extra = bench.extra, {}
+    make()
+    bench.extra = extra
+    bench.provision(dependencies=["beta==2.0"])
+    assert bench.installed() == {"alpha": "2.0", "beta": "2.0"}
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_settings_files_say_where_from_and_nothing_else(bench: Bench) -> None:
+    home = bench.root / "home"
+    (home / ".config" / "pip").mkdir(parents=True)
+    (home / ".config" / "uv").mkdir(parents=True)
+    (home / ".config" / "pip" / "pip.conf").write_text(
+        f"[global]\nno-deps = true\nindex-url = {bench.index.url}\n[install]\npre = true\n"
+    )
+    (home / ".config" / "uv" / "uv.toml").write_text(
+        f'index-url = "{bench.index.url}"\nprerelease = "allow"\n[pip]\nno-deps = true\n'
+    )
+    bench.extra = {"UV_DEFAULT_INDEX": "", "PIP_INDEX_URL": ""}
+    bench.provision(dependencies=["beta==2.0"])
+    assert bench.installed() == {"alpha": "2.0", "beta": "2.0"}

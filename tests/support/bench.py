@@ -1,0 +1,172 @@
+"""A place to try cells: a project, an index on loopback, and real environments."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nox_envs import discover, matrix
+from nox_envs.declaration import parse
+from nox_envs.gather import Noxfile
+from nox_envs.install import check
+from nox_envs.provision import Job, Provisioned, provision
+
+from support.index import Index, tool_environment
+
+__all__ = ["Bench", "Ran"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A nox run that has ended."""
+
+    returncode: int
+    out: str
+
+
+@dataclass
+class Bench:
+    """A project directory with an index, and one of the two tools."""
+
+    root: Path
+    index: Index
+    tool: str = "uv"
+    extra: dict[str, str] = field(default_factory=dict)
+    """More variables for the user's shell."""
+    recreated: int = 0
+
+    def __post_init__(self) -> None:
+        self.project = self.root / "project"
+        self.project.mkdir(exist_ok=True)
+        (self.root / "home").mkdir(exist_ok=True)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The user's shell: nothing of this machine but where Pythons lie."""
+        clean = tool_environment(self.root)
+        for name in ("UV_NO_CONFIG", "PIP_CONFIG_FILE"):
+            clean.pop(name)
+        foreign = ("NOX", "GIT_", "PYTEST_", "COV_")
+        clean = {key: value for key, value in clean.items() if not key.startswith(foreign)}
+        return {
+            **clean,
+            "HOME": str(self.root / "home"),
+            "TMPDIR": str(self.root),
+            "XDG_CONFIG_DIRS": str(self.root / "home"),
+            "UV_DEFAULT_INDEX": self.index.url,
+            "PIP_INDEX_URL": self.index.url,
+            "NOX_ENVS_INSTALLER": self.tool,
+            **self.extra,
+        }
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    # -- cells without nox
+
+    def provision(
+        self,
+        *,
+        reuse: bool = False,
+        no_install: bool = False,
+        interpreter: str = sys.executable,
+        values: dict[str, str] | None = None,
+        **options: Any,
+    ) -> Provisioned:
+        """Provision one cell of a declaration as a nox session would."""
+        declaration = parse("test", options, where="noxfile.py:1, session test")
+        combinations = list(matrix.combinations(declaration, None))
+        labels = next(
+            one
+            for one in combinations
+            if all(one[name].label == label for name, label in (values or {}).items())
+        )
+        noxfile = self.project / "noxfile.py"
+        if not noxfile.exists():
+            noxfile.write_text("", encoding="utf-8")
+        if not (reuse and self.environment.exists()):
+            self.make(interpreter)
+            reuse = False
+        job = Job(
+            name="test",
+            cell=matrix.cell_of(declaration, None, labels),
+            declaration=declaration,
+            noxfile=Noxfile(path=noxfile, line=1),
+            environment=self.environment,
+            python=self.python,
+            cache=self.project / ".nox" / ".cache",
+            run="run",
+            reused=reuse,
+            no_install=no_install,
+            recreate=lambda: self.make(interpreter),
+        )
+        return provision(job, self.variables)
+
+    @property
+    def environment(self) -> Path:
+        return self.project / ".nox" / "test"
+
+    @property
+    def python(self) -> Path:
+        windows = sys.platform == "win32"
+        return self.environment / ("Scripts/python.exe" if windows else "bin/python")
+
+    def make(self, interpreter: str = sys.executable) -> None:
+        """Make the empty environment, as nox's own backends do."""
+        self.recreated += 1
+        shutil.rmtree(self.environment, ignore_errors=True)
+        command = [sys.executable, "-m", "virtualenv", "-q", "-p", interpreter]
+        if self.tool == "uv":
+            command += ["--no-seed"]
+        self._run([*command, str(self.environment)])
+
+    def installed(self) -> dict[str, str]:
+        """What the environment holds, seen from outside."""
+        found = check.installed(discover.inspect(self.python))
+        return {str(one.name): one.version for one in found if one.name != "pip"}
+
+    # -- real nox
+
+    def noxfile(self, text: str) -> Path:
+        """Write the noxfile."""
+        return self.write("noxfile.py", "import nox\nimport nox_envs\n\n" + textwrap.dedent(text))
+
+    def nox(self, *words: str, cwd: Path | None = None, **variables: str) -> Ran:
+        """Run nox in the project."""
+        command = [sys.executable, "-m", "nox", *words]
+        done = subprocess.run(
+            command,
+            cwd=cwd or self.project,
+            env={**self.variables, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+            timeout=180,
+        )
+        return Ran(returncode=done.returncode, out=done.stdout)
+
+    def wait_for(self, condition: Callable[[], object], seconds: float = 30) -> None:
+        """Wait until something has happened; fail if it does not."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.02)
+
+    def _run(self, command: list[str]) -> None:
+        subprocess.run(
+            command, check=True, env={**os.environ, **self.variables}, capture_output=True
+        )
