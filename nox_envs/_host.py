@@ -6,10 +6,11 @@ against the oldest nox that is supported and against the newest one.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, cast, overload
 
 import nox
 
@@ -24,6 +25,7 @@ __all__ = [
     "dies_with_parent",
     "forbids_install",
     "into_cells",
+    "knows_parallel",
     "location",
     "recreate",
     "was_reused",
@@ -45,6 +47,7 @@ def into_cells(
     where: str,
     prepare: Callable[[str], None],
     backend_for: Callable[[str], str | None],
+    refuse: Callable[[DeclarationError], NoReturn],
 ) -> Any:
     """Make a registered session expand to the cells of its declaration.
 
@@ -61,6 +64,7 @@ def into_cells(
         where=where,
         prepare=prepare,
         backend_for=backend_for,
+        refuse=refuse,
         venv_params=tuple(registered.venv_params or ()),
     )
     kind = type(registered)
@@ -72,11 +76,11 @@ def into_cells(
     registered.__class__ = _cell_class(kind)
     object.__setattr__(registered, "_nox_envs", state)
     _fit(registered)
-    names = [*_others(declared.name), *_names(declared, state)]
-    mistakes = matrix.collisions(names)
+    names = tuple(_names(declared, state))
+    mistakes = matrix.collisions([*_others(declared.name), *names])
     if mistakes:
         raise DeclarationError(where=where, mistakes=mistakes)
-    object.__setattr__(registered, "_nox_envs_names", tuple(_names(declared, state)))
+    object.__setattr__(registered, "_nox_envs_names", names)
     return registered
 
 
@@ -96,7 +100,7 @@ def _cell_class(kind: Any) -> type:
 
             def __setattr__(self, name: str, value: Any) -> None:
                 if name == "parametrize":
-                    _refuse_parametrize(self._nox_envs.where)
+                    self._nox_envs.refuse(_lost_parametrize(self._nox_envs.where))
                 super().__setattr__(name, value)
                 if name == "python":
                     _fit(self)
@@ -112,13 +116,13 @@ def _cell_class(kind: Any) -> type:
     return _CLASSES[kind]
 
 
-def _refuse_parametrize(where: str) -> None:
+def _lost_parametrize(where: str) -> DeclarationError:
     mistake = Mistake(
         address="@nox.parametrize",
         problem="stands above @nox_envs.session, where nox loses it",
         hint="put it below @nox_envs.session",
     )
-    raise DeclarationError(where=where, mistakes=(mistake,))
+    return DeclarationError(where=where, mistakes=(mistake,))
 
 
 def _fit(func: Any) -> None:
@@ -210,6 +214,11 @@ class JustInTime(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         self._prepare()
         return iter(self._params)
+
+
+def knows_parallel() -> bool:
+    """Whether this nox runs sessions in parallel (since 2026.8.10)."""
+    return "allow_parallel" in inspect.signature(nox.session).parameters
 
 
 # -- running --------------------------------------------------------------------------

@@ -148,8 +148,6 @@ def is_alive(process: Process) -> bool:
 
     try:
         one = psutil.Process(process.pid)
-        return (
-            bool(one.create_time() == process.started) and one.status() != psutil.STATUS_ZOMBIE
-        )
+        return bool(one.create_time() == process.started) and one.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False

@@ -35,6 +35,8 @@ TAG_VARIABLE = "NOX_ENVS_TREE"
 
 _GRACE = 2.0
 """Seconds from SIGTERM to SIGKILL."""
+_GRACE_OF_WORKER = 0.8
+"""The same in a process of nox's `-j`, which is itself killed 2 seconds after SIGTERM."""
 _LAST_RESORT = 10.0
 """Seconds after which what cannot be killed is given up."""
 _TICK = 0.05
@@ -71,6 +73,7 @@ class Tree:
         self._timeout = timeout
         self._die_with_parent = die_with_parent
         self._tag = tag
+        self._grace = _GRACE_OF_WORKER if die_with_parent else _GRACE
         self._wake = threading.Event()
         self._returned = False
         self._hurry = False
@@ -170,7 +173,7 @@ class Tree:
             living = self._living()
             for process in living:
                 first = self._first_seen.setdefault(process, now)
-                force = self._hurry or now - first > _GRACE
+                force = self._hurry or now - first > self._grace
                 if force or first == now:
                     _processes.end(process, force=force)
             if self._returned:

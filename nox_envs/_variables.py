@@ -198,6 +198,7 @@ ALWAYS = {
     "PIP_USER": "0",
     "PYTHONNOUSERSITE": "1",
     "UV_NO_PROGRESS": "1",
+    "UV_NO_WRAP": "1",
     "UV_PYTHON_DOWNLOADS": "never",
 }
 

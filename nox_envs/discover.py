@@ -41,7 +41,16 @@ from nox_envs.interpreter import Interpreter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["Found", "Source", "available", "inspect", "locate", "missing", "path_for"]
+__all__ = [
+    "Found",
+    "Source",
+    "available",
+    "inspect",
+    "locate",
+    "missing",
+    "path_for",
+    "understands",
+]
 
 
 def __dir__() -> list[str]:
@@ -326,6 +335,11 @@ def _asked(
         )
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
         return None
+
+
+def understands(python: str) -> bool:
+    """Whether it can be told here if a Python is there; nox knows more forms."""
+    return Path(python).is_absolute() or _parse(python) is not None
 
 
 def path_for(python: str, env: Mapping[str, str]) -> str | None:

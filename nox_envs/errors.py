@@ -72,7 +72,7 @@ class NoxEnvsError(Exception):
     def __str__(self) -> str:
         parts = [f"error: {self.message}"]
         if self.detail:
-            parts += ["", *(f"  {line}".rstrip() for line in self.detail.splitlines()), ""]
+            parts += ["", *(f"  {line}".rstrip() for line in self.detail.splitlines())]
         parts += [f"hint: {hint}" for hint in self.hints]
         return "\n".join(parts).rstrip()
 
@@ -287,9 +287,9 @@ class IncompatiblePython(NoxEnvsError):
 
     @property
     def message(self) -> str:
-        needs = self.requires.removeprefix(">=")
-        if self.requires.startswith(">=") and "," not in needs:
-            needs = f"{needs} or newer"
+        needs = self.requires
+        if needs.startswith(">=") and "," not in needs:
+            needs = f"{needs.removeprefix('>=')} or newer"
         return f"{self.name} {self.version} needs Python {needs}, this cell has {self.python}"
 
     @property
@@ -345,7 +345,7 @@ class NoWheel(NoxEnvsError):
     @property
     def message(self) -> str:
         named = f"{self.name} {self.version}".strip()
-        return f"{named} has no wheel for Python {self.python} on this platform, and no source"
+        return f"{named} has no wheel for Python {self.python} on this platform"
 
     @property
     def detail(self) -> str:

@@ -168,7 +168,7 @@ class _Recipe:
         return Path(found) if found else None
 
     def _interpreter(self) -> Interpreter:
-        return discover.inspect(self.job.python)
+        return discover.inspect(self.job.python, env=self.variables, cell=self.job.name)
 
     def _exclude_newer(self) -> str | None:
         cooldown = self.job.declaration.cooldown

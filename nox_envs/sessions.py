@@ -143,6 +143,7 @@ def _register(function: Any, options: Mapping[str, Any]) -> Any:
         where=where,
         prepare=functools.partial(_prepare, declared),
         backend_for=functools.partial(_backend, declared),
+        refuse=_refuse,
     )
 
 
@@ -153,6 +154,8 @@ def _host_options(declared: Declaration) -> dict[str, Any]:
     if found and declared.single_python and len(found) == 1:
         python = found[0]
     options = {"name": declared.name, "python": python, **declared.host}
+    if not _host.knows_parallel():
+        options.pop("allow_parallel", None)
     backend = _backend(declared, None)
     return {**options, "venv_backend": backend} if backend else options
 
@@ -210,7 +213,11 @@ def _prepare(declared: Declaration, python: str) -> None:
         directory = discover.path_for(python, os.environ)
         if directory is not None:
             settings.extend_path(directory)
-        elif discover.locate(python, os.environ) is None and not _may_download(declared):
+        elif (
+            discover.understands(python)
+            and discover.locate(python, os.environ) is None
+            and not _may_download(declared)
+        ):
             raise discover.missing(python, os.environ)
     except NoxEnvsError as error:
         _abort(None, error)

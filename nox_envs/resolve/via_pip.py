@@ -65,7 +65,7 @@ class PipResolver:
         _files.write_text(limits, "\n".join(constraint_lines(wanted)) + "\n")
         command: list[str | Path] = [
             self.python, "-I", "-m", "pip", "install", "--dry-run", "--ignore-installed",
-            "--quiet", "--report", report, "-r", asked, "-c", limits,
+            "--report", report, "-r", asked, "-c", limits,
         ]  # fmt: skip
         if wanted.prerelease:
             command.append("--pre")
@@ -101,7 +101,9 @@ def _with_requirements(
         return lines[int(match[1]) - 1]
 
     pattern = re.compile(rf"-r {re.escape(str(file))} \(line (\d+)\)")
-    return replace(done, stdout=pattern.sub(line, done.stdout), stderr=pattern.sub(line, done.stderr))
+    return replace(
+        done, stdout=pattern.sub(line, done.stdout), stderr=pattern.sub(line, done.stderr)
+    )
 
 
 def _package(entry: Mapping[str, Any]) -> Package:

@@ -115,9 +115,7 @@ def test_directory_is_the_base_of_files(bench: Bench) -> None:
 
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_the_project_as_a_wheel(bench: Bench, *, dynamic: bool) -> None:
-    write_project(
-        bench.project, requires=["alpha<2"], extras={"cli": ["gamma"]}, dynamic=dynamic
-    )
+    write_project(bench.project, requires=["alpha<2"], extras={"cli": ["gamma"]}, dynamic=dynamic)
     before = {path.relative_to(bench.project) for path in bench.project.rglob("*")}
     bench.provision(extras=["cli"])
     assert bench.installed() == {"alpha": "1.1", "demo": "1.0", "gamma": "1.0"}
@@ -353,7 +351,6 @@ def test_a_release_that_does_not_exist(bench: Bench) -> None:
         "  requirements.txt:2   alpha==1.5\n"
         "\n"
         "  The nearest are 1.1 and 2.0.\n"
-        "\n"
         "hint: write alpha==1.1 in requirements.txt, line 2"
     )
 
@@ -406,7 +403,10 @@ def test_mistakes_in_files_have_addresses(uv_bench: Bench) -> None:
     uv_bench.write("requirements.txt", "alpha==\n-x\n")
     with pytest.raises(DeclarationError) as caught:
         uv_bench.provision(requirements=["requirements.txt"])
-    assert [m.address for m in caught.value.mistakes] == ["requirements.txt:1", "requirements.txt:2"]
+    assert [m.address for m in caught.value.mistakes] == [
+        "requirements.txt:1",
+        "requirements.txt:2",
+    ]
 
 
 # -- the user's shell -----------------------------------------------------------------

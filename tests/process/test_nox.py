@@ -62,7 +62,7 @@ def project(uv_bench: Bench) -> Bench:
 
 def test_list(project: Bench) -> None:
     ran = project.nox("-l")
-    listed = re.findall(r"^[*-] (\S.*?)(?: ->|$)", ran.out, flags=re.MULTILINE)
+    listed = re.findall(r"^[*-] (\S.*?)(?: \[| ->|$)", ran.out, flags=re.MULTILINE)
     assert listed == [
         f"test-{THIS}(alpha='1.0')",
         f"test-{THIS}(alpha='2.0')",
@@ -190,7 +190,8 @@ def test_parallel_builds_the_wheel_once(uv_bench: Bench) -> None:
     uv_bench.write("show.py", SHOW)
     uv_bench.noxfile(
         """
-        @nox_envs.session(matrix={"gamma": {"a": "latest", "b": "1", "c": "==1.0"}})
+        @nox_envs.session(allow_parallel=True,
+                          matrix={"gamma": {"a": "latest", "b": "1", "c": "==1.0"}})
         def test(session):
             session.run("python", "show.py")
         """
@@ -351,7 +352,7 @@ def test_mistakes_end_nox_without_a_traceback(uv_bench: Bench) -> None:
     uv_bench.write("pyproject.toml", "[dependency-groups]\ntest = []\n")
     ran = uv_bench.nox("-l")
     assert ran.returncode == 2
-    assert "error: 3 mistakes in noxfile.py:4, session test" in ran.out
+    assert "error: 3 mistakes in noxfile.py:5, session test" in ran.out
     assert "did you mean dependencies?" in ran.out
     assert "did you mean test?" in ran.out
     assert "Traceback" not in ran.out

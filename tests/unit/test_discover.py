@@ -283,7 +283,6 @@ def test_missing_says_what_is_there_and_what_to_type(
         "  found: 3.11 (PATH), 3.10.13, 3.12.1 (pyenv), 3.13.1 (uv), 3.9.1 (nox itself)\n"
         "  looked in: PATH, ~/.pyenv/versions, ~/.local/share/uv/python\n"
         "  cannot download it\n"
-        "\n"
         "hint: uv python install 3.14      or: pyenv install 3.14      or: "
         "mise use python@3.14      or: asdf install python latest:3.14"
     )

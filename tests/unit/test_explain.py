@@ -299,11 +299,9 @@ MEANINGS = {
     "yanked": "ReleaseNotFound: yank has no release >=1",
     "python-transitive": "IncompatiblePython: "
     "onlynew 6.0 needs Python 3.12 or newer, this cell has 3.11",
-    "nowheel": "NoWheel: nowheel 1.0 has no wheel for Python 3.11 on this platform, and no source",
-    "nowheel-transitive": "NoWheel: "
-    "nowheel 1.0 has no wheel for Python 3.11 on this platform, and no source",
-    "sync-nowheel": "NoWheel: "
-    "nowheel 1.0 has no wheel for Python 3.11 on this platform, and no source",
+    "nowheel": "NoWheel: nowheel 1.0 has no wheel for Python 3.11 on this platform",
+    "nowheel-transitive": "NoWheel: nowheel 1.0 has no wheel for Python 3.11 on this platform",
+    "sync-nowheel": "NoWheel: nowheel 1.0 has no wheel for Python 3.11 on this platform",
     "build-crash": "BuildFailed: crash 1.0 cannot be built on Python 3.11",
     "build-metadata": "BuildFailed: metabroken 1.0 cannot be built on Python 3.11",
     "build-requires": "BuildFailed: needsbuild 1.0 cannot be built on Python 3.11",

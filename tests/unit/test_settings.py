@@ -173,6 +173,7 @@ def test_always_set(env: dict[str, str]) -> None:
         "PIP_USER": "0",
         "PYTHONNOUSERSITE": "1",
         "UV_NO_PROGRESS": "1",
+        "UV_NO_WRAP": "1",
         "UV_PYTHON_DOWNLOADS": "never",
     }
 
