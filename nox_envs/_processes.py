@@ -134,7 +134,7 @@ def _prctl(option: int, value: int) -> bool:
     if not _HAS_PROC:
         return False
     try:
-        return ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0
+        return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
     except (AttributeError, OSError):
         return False
 

@@ -72,7 +72,7 @@ class Tree:
         self.survivors: tuple[str, ...] = ()
         self._timeout = timeout
         self._die_with_parent = die_with_parent
-        self._tag = tag
+        self.tag = tag
         self._grace = _GRACE_OF_WORKER if die_with_parent else _GRACE
         self._wake = threading.Event()
         self._returned = False
@@ -82,8 +82,8 @@ class Tree:
         self._seen: set[Process] = set()
         self._first_seen: dict[Process, float] = {}
 
-    def __enter__(self) -> Tree:
-        self._before = _processes.descendants(self._tag)
+    def __enter__(self) -> Tree:  # noqa: PYI034 - nobody inherits from it
+        self._before = _processes.descendants(self.tag)
         self._adopts = _processes.become_subreaper(wanted=True)
         self._parent = os.getppid()
         self._told_of_death = self._die_with_parent and _processes.die_with_parent(wanted=True)
@@ -194,7 +194,7 @@ class Tree:
             _thread.interrupt_main()
 
     def _new(self) -> frozenset[Process]:
-        return _processes.descendants(self._tag) - self._before
+        return _processes.descendants(self.tag) - self._before
 
     def _living(self) -> frozenset[Process]:
         """What is to be ended: all that descends from the block, adopted or not."""

@@ -78,7 +78,7 @@ class Lock:
         entries: list[Any] = []
         for package in self.packages:
             files = [*(package.wheels or ()), package.sdist, package.archive]
-            proof = sorted(str(file.hashes.get("sha256")) for file in files if file)
+            proof = sorted(str(sorted(file.hashes.items())) for file in files if file)
             if package.vcs:
                 proof.append(package.vcs.commit_id)
             entries.append([package.name, str(package.version or ""), proof])
@@ -122,8 +122,9 @@ class Lock:
             raise LockInvalid(path=path, problem=problem)
         facts = dict((pylock.tool or {}).get(_TOOL, {}))
         recorded = {str(entry["name"]) for entry in facts.pop("locals", ())}
+        # The marker has been decided: in our document there are no groups for it to mean.
         chosen = [
-            package
+            replace(package, marker=None)
             for package in pylock.packages
             if package.name not in recorded
             and not (package.directory and package.name in set(own))
@@ -231,6 +232,7 @@ def _public(package: Package) -> Package:
 
     return replace(
         package,
+        index=without_userinfo(package.index) if package.index else None,
         vcs=clean(package.vcs),
         archive=clean(package.archive),
         sdist=clean(package.sdist),

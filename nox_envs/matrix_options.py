@@ -73,26 +73,14 @@ class MatrixReader:
         if not isinstance(key, str) or not re.fullmatch(r"[A-Za-z]([\w.-]*\w)?", key):
             self.wrong(address, "is not the name of a package")
             return None
-        if isinstance(values, Mapping):
-            pairs = list(values.items())
-        elif isinstance(values, str):
-            pairs = [(values, values)]
-        elif isinstance(values, Iterable):
-            pairs = [(item, item) for item in values]
-        else:
-            pairs = [(values, values)]
-        if not pairs:
-            self.wrong(address, "has no values, so no cell would exist")
         name = canonicalize_name(key)
         found: list[AxisValue] = []
-        for index, (label, text) in enumerate(pairs):
-            place = (
-                f"{address}[{label!r}]" if isinstance(values, Mapping) else f"{address}[{index}]"
-            )
+        texts: set[str] = set()
+        for place, label, text in self._labelled(address, values):
             axis_value = self._axis_value(place, label, text)
             if axis_value is None:
                 continue
-            if any(axis_value.text == one.text for one in found):
+            if axis_value.text in texts:
                 self.wrong(place, f"{text!r} stands twice")
                 continue
             try:
@@ -102,7 +90,20 @@ class MatrixReader:
                            'write "4.2", ">=4.2", "latest", "lowest" or "latest-pre"')  # fmt: skip
                 continue
             found.append(axis_value)
+            texts.add(axis_value.text)
         return Axis(name=name, parameter=re.sub(r"[-.]", "_", key), values=tuple(found))
+
+    def _labelled(self, address: str, values: Any) -> list[tuple[str, Any, Any]]:
+        """Address, label and text of each value, in whatever form they are given."""
+        if isinstance(values, Mapping):
+            found = [(f"{address}[{key!r}]", key, text) for key, text in values.items()]
+        elif isinstance(values, Iterable) and not isinstance(values, str):
+            found = [(f"{address}[{n}]", text, text) for n, text in enumerate(values)]
+        else:
+            found = [(f"{address}[0]", values, values)]
+        if not found:
+            self.wrong(address, "has no values, so no cell would exist")
+        return found
 
     def _axis_value(self, address: str, label: Any, text: Any) -> AxisValue | None:
         if isinstance(text, int | float) and not isinstance(text, bool):

@@ -276,7 +276,7 @@ class _Recipe:
         try:
             packages = self._resolver().resolve(gathered.wanted, names, place)
         except _process.Refused as refused:
-            raise self._questions.why(refused, gathered)
+            raise self._questions.why(refused, gathered) from refused
         return Lock(
             packages=packages,
             environment=interpreter.lock_marker,
@@ -378,7 +378,7 @@ class _Recipe:
                 installer.uninstall(seeds, interpreter, place)
             installer.install(lock, built, interpreter, place)
         except _process.Refused as refused:
-            raise self._questions.why(refused, gathered)
+            raise self._questions.why(refused, gathered) from refused
 
     def _check(self, lock: Lock, interpreter: Interpreter) -> None:
         found = check.installed(interpreter)

@@ -104,5 +104,5 @@ def _local(url: str) -> _http.Answer:
     try:
         body = _files.read_text(page).encode()
     except OSError:
-        return _http.Answer(url=url, status=404, headers={}, body=b"")
-    return _http.Answer(url=url, status=200, headers={"content-type": "text/html"}, body=body)
+        return _http.Answer(status=404, headers={}, body=b"")
+    return _http.Answer(status=200, headers={"content-type": "text/html"}, body=body)

@@ -1,38 +1,33 @@
-"""What a noxfile imports, and the only module that knows nox.
+"""What a noxfile imports.
 
 `session` checks a declaration and registers it with `nox.session` under a wrapper of
 the user's function. nox makes the empty environment with its stock backend; the
-wrapper does the rest (`provision`) and runs the function in it.
+wrapper does the rest (`running`): nothing of that is loaded to list sessions.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import os
 import re
 import sys
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import nox
 
 from nox_envs import _host, declaration, matrix, settings
-from nox_envs._tree import TAG_VARIABLE, Stop, Stopped, Tree
-from nox_envs.errors import BackendUnsupported, DeclarationError, Mistake, NoxEnvsError
-from nox_envs.gather import Noxfile, read_pyproject
+from nox_envs.errors import DeclarationError, Mistake
 from nox_envs.pyproject import supported_pythons
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from nox_envs.cell import Cell
     from nox_envs.declaration import Declaration
     from nox_envs.options import Options
-    from nox_envs.provision import Job, Provisioned
+    from nox_envs.pyproject import Pyproject
 
 __all__ = ["pythons", "session"]
 
@@ -71,13 +66,15 @@ def pythons(pyproject: str | os.PathLike[str] = "pyproject.toml") -> list[str]:
     `requires-python` alone. A relative path is relative to the noxfile. Raises
     `SystemExit` with a message where pyproject.toml says neither.
     """
+    from nox_envs.gather import read_pyproject  # noqa: PLC0415 - few noxfiles ask
+
     caller = sys._getframe(1).f_globals.get("__file__")  # noqa: SLF001 - as warnings does
     path = Path(caller).parent / pyproject if caller else Path(pyproject)
     problem = "does not exist"
     try:
         project = read_pyproject(path.parent)
     except DeclarationError as error:
-        _refuse(error)
+        raise _refusal(error) from error
     if project is not None:
         found = supported_pythons(project)
         if found:
@@ -88,18 +85,17 @@ def pythons(pyproject: str | os.PathLike[str] = "pyproject.toml") -> list[str]:
         problem=f"{pyproject} {problem}",
         hint='write python=["3.11", "3.12"] instead',
     )
-    _refuse(DeclarationError(where=path.name, mistakes=(mistake,)))
+    raise _refusal(DeclarationError(where=path.name, mistakes=(mistake,)))
 
 
-def _refuse(error: NoxEnvsError) -> NoReturn:
-    """End nox with the message and no traceback: it prints one for all that it catches."""
-    _tell(error)
-    raise SystemExit(error.exit_code) from error
-
-
-def _tell(error: NoxEnvsError) -> None:
+def _refusal(error: DeclarationError) -> SystemExit:
+    """The end of nox, with the message and no traceback: nox prints one for all others."""
     sys.stderr.write(settings.redact(f"{error}\n", os.environ))
-    sys.stderr.flush()
+    return SystemExit(error.exit_code)
+
+
+def _refuse(error: DeclarationError) -> NoReturn:
+    raise _refusal(error) from error
 
 
 # -- declaring ------------------------------------------------------------------------
@@ -109,7 +105,7 @@ def _declare(function: Any, *, options: Mapping[str, Any]) -> Any:
     try:
         return _register(function, options)
     except DeclarationError as error:
-        _refuse(error)
+        raise _refusal(error) from error
 
 
 def _register(function: Any, options: Mapping[str, Any]) -> Any:
@@ -122,8 +118,8 @@ def _register(function: Any, options: Mapping[str, Any]) -> Any:
         raise DeclarationError(where="@nox_envs.session", mistakes=(mistake,))
     name = options.get("name") or function.__name__
     code = inspect.unwrap(function).__code__
-    noxfile = Noxfile(path=Path(code.co_filename).absolute(), line=code.co_firstlineno)
-    where = f"{noxfile.path.name}:{noxfile.line}, session {name}"
+    noxfile, line = Path(code.co_filename).absolute(), code.co_firstlineno
+    where = f"{noxfile.name}:{line}, session {name}"
     declared = declaration.parse(
         str(name), options, where=where, pyproject=_pyproject_for(options, noxfile)
     )
@@ -132,7 +128,16 @@ def _register(function: Any, options: Mapping[str, Any]) -> Any:
 
     @functools.wraps(function)
     def wrapper(session: nox.Session, **arguments: Any) -> None:
-        _run(session, declared, function, noxfile, arguments)
+        from nox_envs import running  # noqa: PLC0415 - not needed to list sessions
+
+        place = running.Noxfile(path=noxfile, line=line)
+        running.CellRun(
+            session=session,
+            declared=declared,
+            function=function,
+            noxfile=place,
+            arguments=arguments,
+        ).run()
 
     stacked = wrapper.__dict__.pop("parametrize", None)
     registered = nox.session(wrapper, **_host_options(declared))
@@ -160,12 +165,14 @@ def _host_options(declared: Declaration) -> dict[str, Any]:
     return {**options, "venv_backend": backend} if backend else options
 
 
-def _pyproject_for(options: Mapping[str, Any], noxfile: Noxfile) -> Any:
+def _pyproject_for(options: Mapping[str, Any], noxfile: Path) -> Pyproject | None:
     """pyproject.toml, where names in the declaration have to be checked against it."""
     if not (options.get("groups") or options.get("extras")):
         return None
+    from nox_envs.gather import read_pyproject  # noqa: PLC0415 - few declarations need it
+
     directory = options.get("directory") or "."
-    return read_pyproject(noxfile.path.parent / str(directory))
+    return read_pyproject(noxfile.parent / str(directory))
 
 
 def _check_cells(declared: Declaration, where: str) -> None:
@@ -205,190 +212,7 @@ def _minor(python: str) -> tuple[int, int]:
 
 
 def _prepare(declared: Declaration, python: str) -> None:
-    """Show nox an interpreter that is installed but not on PATH, or say that it is missing."""
-    from nox_envs import discover  # noqa: PLC0415 - not needed to list sessions
+    """Just before nox makes an environment: have it find the interpreter."""
+    from nox_envs import running  # noqa: PLC0415 - not needed to list sessions
 
-    settings.forget_path()
-    try:
-        directory = discover.path_for(python, os.environ)
-        if directory is not None:
-            settings.extend_path(directory)
-        elif (
-            discover.understands(python)
-            and discover.locate(python, os.environ) is None
-            and not _may_download(declared)
-        ):
-            raise discover.missing(python, os.environ)
-    except NoxEnvsError as error:
-        _abort(None, error)
-
-
-def _may_download(declared: Declaration) -> bool:
-    """Whether the user asked nox to download interpreters; it is never done unasked."""
-    return declared.host.get("download_python") in {"auto", "always"} or settings.downloads(
-        os.environ, sys.argv[1:]
-    )
-
-
-# -- running --------------------------------------------------------------------------
-
-
-def _abort(session: nox.Session | None, error: NoxEnvsError, *, may_fail: bool = False) -> NoReturn:
-    """End a session with the whole message on standard error, and its summary for nox."""
-    _tell(error)
-    summary = settings.redact(error.summary, os.environ)
-    if may_fail and session is not None:
-        session.skip(f"failed, as it may: {summary}.")
-    # `error` does not use its session, which is not there yet while nox makes the
-    # environment; it raises what nox reports as an aborted session.
-    nox.Session.error(cast("nox.Session", session), f"{summary}.")
-
-
-def _run(
-    session: nox.Session,
-    declared: Declaration,
-    function: Callable[..., Any],
-    noxfile: Noxfile,
-    arguments: Mapping[str, Any],
-) -> None:
-    """Run one cell, with its process tree ended by a timeout or a signal."""
-    settings.forget_path()
-    cell = _cell(session, declared, arguments)
-    tag = uuid.uuid4().hex
-    tree = Tree(timeout=declared.timeout, die_with_parent=_host.dies_with_parent(session), tag=tag)
-    failure: BaseException | None = None
-    with contextlib.suppress(Stopped), tree:
-        try:
-            _run_in_environment(session, declared, function, noxfile, arguments, cell, tag)
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            failure = error
-    _conclude(session, cell, declared, tree, failure)
-
-
-def _conclude(
-    session: nox.Session,
-    cell: Cell,
-    declared: Declaration,
-    tree: Tree,
-    failure: BaseException | None,
-) -> None:
-    """Say how a session ended. One that was stopped is never green, whatever it returned."""
-    for survivor in tree.survivors:
-        session.log(f"Left running by the session: {survivor}")
-    if tree.stop is Stop.TIMEOUT:
-        message = f"timed out after {declared.timeout:g} s"
-        if cell.may_fail:
-            session.skip(f"failed, as it may: {message}")
-        session.error(message)
-    if tree.stop is not None:
-        raise KeyboardInterrupt(tree.stop.name) from failure
-    if failure is None:
-        return
-    if isinstance(failure, NoxEnvsError):
-        _abort(session, failure, may_fail=cell.may_fail)
-    if cell.may_fail and _is_failure(failure):
-        session.skip(f"failed, as it may: {failure}" if str(failure) else "failed, as it may")
-    raise failure
-
-
-def _is_failure(error: BaseException) -> bool:
-    """Whether the function failed; a skip and an interrupt are no failures."""
-    skipped = type(error).__name__ == "_SessionSkip"
-    return isinstance(error, Exception) and not skipped
-
-
-def _cell(session: nox.Session, declared: Declaration, arguments: Mapping[str, Any]) -> Cell:
-    """Which cell nox runs, from what it passes."""
-    labels = {axis.parameter: axis.with_text(arguments[axis.parameter]) for axis in declared.axes}
-    python = session.python if isinstance(session.python, str) else None
-    return matrix.cell_of(declared, python, labels)
-
-
-def _run_in_environment(
-    session: nox.Session,
-    declared: Declaration,
-    function: Callable[..., Any],
-    noxfile: Noxfile,
-    arguments: Mapping[str, Any],
-    cell: Cell,
-    tag: str,
-) -> None:
-    from nox_envs.provision import note_undeclared, provision  # noqa: PLC0415 - when it is run
-
-    directory = (noxfile.path.parent / declared.directory).resolve()
-    environment = _host.location(session)
-    job = provisioned = None
-    if environment is None:
-        session.warn("The environment is not managed (--no-venv): nothing is installed or proven.")
-    else:
-        job = _job(session, declared, noxfile, cell, environment)
-        provisioned = provision(job, os.environ)
-        session.log(_made(provisioned))
-    session.env.update(_variables(declared, directory))
-    session.env[TAG_VARIABLE] = tag
-    accepted = _accepted(function, declared, arguments)
-    try:
-        if directory == Path.cwd():
-            function(session, **accepted)
-        else:
-            with session.chdir(directory):
-                function(session, **accepted)
-    finally:
-        if job is not None and provisioned is not None:
-            undeclared = note_undeclared(job, provisioned)
-            if undeclared:
-                listed = ", ".join(f"{name} {version}" for name, version in undeclared.items())
-                session.log(f"Not declared, installed by the session itself: {listed}")
-
-
-def _job(
-    session: nox.Session, declared: Declaration, noxfile: Noxfile, cell: Cell, environment: Path
-) -> Job:
-    if session.venv_backend not in {"uv", "virtualenv", "venv"}:
-        raise BackendUnsupported(backend=session.venv_backend)
-    executable = "python.exe" if sys.platform == "win32" else "python"
-    from nox_envs.provision import Job  # noqa: PLC0415 - when it is run
-
-    return Job(
-        name=session.name,
-        cell=cell,
-        declaration=declared,
-        noxfile=noxfile,
-        environment=environment,
-        python=Path(session.bin) / executable,
-        cache=session.cache_dir.absolute() / "nox-envs",
-        run=settings.run_id(os.environ)[0],
-        reused=_host.was_reused(session),
-        no_install=_host.forbids_install(session),
-        recreate=functools.partial(_host.recreate, session),
-    )
-
-
-def _made(provisioned: Provisioned) -> str:
-    count = len(provisioned.pins)
-    packages = f"{count} package{'s' if count != 1 else ''}"
-    how = f"made with {provisioned.tool}" if provisioned.fresh else "kept as it was"
-    return (
-        f"Python {provisioned.interpreter.version} and {packages}, exactly as declared: "
-        f"{how} in {provisioned.seconds:.1f} s."
-    )
-
-
-def _variables(declared: Declaration, directory: Path) -> dict[str, str | None]:
-    """The changes to nox's own variables for the commands of the session."""
-    from_file = settings.read_env_file(directory / declared.env_file) if declared.env_file else {}
-    return settings.test_environment(
-        os.environ, pass_env=declared.pass_env, declared=declared.env, env_file=from_file
-    )
-
-
-def _accepted(
-    function: Callable[..., Any], declared: Declaration, arguments: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The values of the axes that the function has a parameter for, and all other arguments."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return dict(arguments)
-    names = {parameter.name for parameter in parameters}
-    axes = {axis.parameter for axis in declared.axes}
-    return {name: value for name, value in arguments.items() if name in names or name not in axes}
+    running.prepare(declared, python)

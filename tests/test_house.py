@@ -110,7 +110,7 @@ def full(module: str) -> str:
 
 
 def ours(name: str) -> str | None:
-    return name.partition(".")[2] if name.split(".")[0] == "nox_envs" else None
+    return name.partition(".")[2] if name.partition(".")[0] == "nox_envs" else None
 
 
 def imports(module: str) -> list[Import]:
@@ -325,10 +325,15 @@ def test_only_the_door_opens_files_to_write_into_them() -> None:
 SPEAKING = [module for module in MODULES if module not in {"resolve", "install", "run"}]
 
 
+def rank(name: str) -> int:
+    """As ruff sorts `__all__` (RUF022): constants, classes, functions."""
+    return 0 if name.isupper() else 1 if name[0].isupper() else 2
+
+
 @pytest.mark.parametrize("module", SPEAKING)
 def test_a_module_says_what_it_offers(module: str) -> None:
     loaded = importlib.import_module(full(module))
-    assert loaded.__all__ == sorted(loaded.__all__)
+    assert loaded.__all__ == sorted(loaded.__all__, key=lambda n: (rank(n), n))
     assert len(set(loaded.__all__)) == len(loaded.__all__)
     assert dir(loaded) == sorted(loaded.__all__)
     missing = [name for name in loaded.__all__ if not hasattr(loaded, name)]
@@ -363,6 +368,7 @@ def test_what_is_imported_is_offered(module: str) -> None:
         f"line {one.line}: {one.member} is not in __all__ of {full(one.of)}"
         for one in imports(module)
         if one.member is not None
+        and (one.of, module) not in SEAMS
         and one.member not in importlib.import_module(full(one.of)).__all__
     ]
     assert not wrong

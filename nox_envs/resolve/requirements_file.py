@@ -147,9 +147,12 @@ class _Reader:
         self, line: str, origin: Origin, *, path: Path, constraint: bool, editable: bool = False
     ) -> Contents:
         line, hashes = _split_hashes(line)
+        # `x-1-py3-none-any.whl` could be the name of a package, too.
+        if line.endswith(_ARCHIVES) and " " not in line:
+            local = _local(line, origin, path.parent, editable=editable)
+            if local is not None:
+                return Contents(locals=(local,))
         try:
-            if line.endswith(_ARCHIVES) and " " not in line:
-                raise InvalidRequirement(line)  # `x-1-py3-none-any.whl` could be a name, too.
             requirement = Requirement(line)
         except InvalidRequirement as error:
             local = _local(line, origin, path.parent, editable=editable)

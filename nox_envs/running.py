@@ -1,0 +1,227 @@
+"""Running one cell under nox: its environment first, then the user's function in it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import nox
+
+from nox_envs import _host, discover, matrix, settings
+from nox_envs._tree import TAG_VARIABLE, Stop, Stopped, Tree
+from nox_envs.errors import BackendUnsupported, NoxEnvsError
+from nox_envs.gather import Noxfile
+from nox_envs.provision import Job, Provisioned, note_undeclared, provision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nox_envs.cell import Cell
+    from nox_envs.declaration import Declaration
+
+__all__ = ["CellRun", "Noxfile", "prepare"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def prepare(declared: Declaration, python: str) -> None:
+    """Show nox an interpreter that is installed but not on PATH, or say that it is missing.
+
+    nox itself would skip the session without a word about what is there, or download an
+    interpreter, which is done here only if the user asked for it.
+    """
+    settings.forget_path()
+    try:
+        directory = discover.path_for(python, os.environ)
+        if directory is not None:
+            settings.extend_path(directory)
+        elif (
+            discover.understands(python)
+            and discover.locate(python, os.environ) is None
+            and not _may_download(declared)
+        ):
+            raise discover.missing(python, os.environ)
+    except NoxEnvsError as error:
+        _abort(None, error)
+
+
+def _may_download(declared: Declaration) -> bool:
+    return declared.host.get("download_python") in {"auto", "always"} or settings.downloads(
+        os.environ, sys.argv[1:]
+    )
+
+
+def _abort(session: nox.Session | None, error: NoxEnvsError) -> NoReturn:
+    """End a session with the whole message on standard error, and its summary for nox."""
+    urls = settings.index_urls(os.environ, kind="pip")
+    sys.stderr.write(settings.redact(f"{error}\n", os.environ, urls=urls))
+    sys.stderr.flush()
+    # `Session.error` does not look at its session, which is not there yet while nox
+    # makes the environment; it raises what nox reports as an aborted session.
+    summary = settings.redact(error.summary, os.environ, urls=urls)
+    nox.Session.error(cast("nox.Session", session), f"{summary}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellRun:
+    """One cell that nox has chosen to run."""
+
+    session: nox.Session
+    declared: Declaration
+    function: Callable[..., Any]
+    noxfile: Noxfile
+    arguments: Mapping[str, Any]
+    """What nox passes: the texts of the axis values, and parameters of the user's own."""
+
+    def run(self) -> None:
+        """Run it, with its process tree ended by a timeout or a signal."""
+        settings.forget_path()
+        cell = self._cell()
+        tree = Tree(
+            timeout=self.declared.timeout,
+            die_with_parent=_host.dies_with_parent(self.session),
+            tag=uuid.uuid4().hex,
+        )
+        failure: BaseException | None = None
+        with contextlib.suppress(Stopped), tree:
+            try:
+                self._run_in_environment(cell, tree.tag)
+            except BaseException as error:  # noqa: BLE001 - told below
+                failure = error
+        self._tell_end(cell, tree, failure)
+
+    def _cell(self) -> Cell:
+        """Which cell it is, from what nox passes."""
+        labels = {
+            axis.parameter: axis.with_text(self.arguments[axis.parameter])
+            for axis in self.declared.axes
+        }
+        python = self.session.python if isinstance(self.session.python, str) else None
+        return matrix.cell_of(self.declared, python, labels)
+
+    # -- the environment, and the function in it
+
+    def _run_in_environment(self, cell: Cell, tag: str) -> None:
+        session, declared = self.session, self.declared
+        directory = (self.noxfile.path.parent / declared.directory).resolve()
+        variables = self._variables(directory)
+        environment = _host.location(session)
+        job = provisioned = None
+        if environment is None:
+            session.warn(
+                "The environment is not managed (--no-venv): nothing is installed or proven."
+            )
+        else:
+            job = self._job(cell, environment)
+            provisioned = provision(job, os.environ)
+            session.log(_made(provisioned))
+        session.env.update(variables)
+        session.env[TAG_VARIABLE] = tag
+        try:
+            with _working_in(session, directory):
+                self.function(session, **self._accepted())
+        finally:
+            if job is not None and provisioned is not None:
+                self._tell_undeclared(note_undeclared(job, provisioned))
+
+    def _job(self, cell: Cell, environment: Path) -> Job:
+        session = self.session
+        if session.venv_backend not in {"uv", "virtualenv", "venv"}:
+            raise BackendUnsupported(backend=str(session.venv_backend))
+        executable = "python.exe" if sys.platform == "win32" else "python"
+        return Job(
+            name=session.name,
+            cell=cell,
+            declaration=self.declared,
+            noxfile=self.noxfile,
+            environment=environment,
+            python=Path(session.bin) / executable,
+            cache=session.cache_dir.absolute() / "nox-envs",
+            run=settings.run_id(os.environ)[0],
+            reused=_host.was_reused(session),
+            no_install=_host.forbids_install(session),
+            recreate=functools.partial(_host.recreate, session),
+        )
+
+    def _variables(self, directory: Path) -> dict[str, str | None]:
+        """The changes to nox's own variables for the commands of the session."""
+        declared = self.declared
+        from_file = {}
+        if declared.env_file:
+            from_file = settings.read_env_file(directory / declared.env_file)
+        return settings.test_environment(
+            os.environ, pass_env=declared.pass_env, declared=declared.env, env_file=from_file
+        )
+
+    def _accepted(self) -> dict[str, Any]:
+        """The axis values that the function has a parameter for, and all other arguments."""
+        parameters = inspect.signature(self.function).parameters.values()
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return dict(self.arguments)
+        names = {parameter.name for parameter in parameters}
+        axes = {axis.parameter for axis in self.declared.axes}
+        return {
+            name: value
+            for name, value in self.arguments.items()
+            if name in names or name not in axes
+        }
+
+    # -- what the user reads
+
+    def _tell_undeclared(self, undeclared: Mapping[str, str]) -> None:
+        if undeclared:
+            listed = ", ".join(f"{name} {version}" for name, version in undeclared.items())
+            self.session.log(f"Not declared, installed by the session itself: {listed}")
+
+    def _tell_end(self, cell: Cell, tree: Tree, failure: BaseException | None) -> None:
+        """Say how it ended. What was stopped is never green, whatever it returned."""
+        for survivor in tree.survivors:
+            self.session.log(f"Left running by the session: {survivor}")
+        if tree.stop is not None and tree.stop is not Stop.TIMEOUT:
+            raise KeyboardInterrupt(tree.stop.value) from failure
+        try:
+            self._raise(tree, failure)
+        except Exception as error:
+            if cell.may_fail and not _is_skip(error):
+                reason = f": {error}" if str(error) else ""
+                self.session.skip(f"failed, as it may{reason}")
+            raise
+
+    def _raise(self, tree: Tree, failure: BaseException | None) -> None:
+        """What nox has words for; the traceback of the function is kept."""
+        if tree.stop is Stop.TIMEOUT:
+            self.session.error(f"timed out after {self.declared.timeout:g} s")
+        if isinstance(failure, NoxEnvsError):
+            _abort(self.session, failure)
+        if failure is not None:
+            raise failure
+
+
+def _working_in(session: nox.Session, directory: Path) -> contextlib.AbstractContextManager[Any]:
+    if directory == Path.cwd():
+        return contextlib.nullcontext()
+    return session.chdir(directory)
+
+
+def _is_skip(error: Exception) -> bool:
+    """Whether the function called `session.skip`, for which nox has no public class."""
+    return type(error).__name__ == "_SessionSkip"
+
+
+def _made(provisioned: Provisioned) -> str:
+    count = len(provisioned.pins)
+    packages = f"{count} package{'s' if count != 1 else ''}"
+    how = f"made with {provisioned.tool}" if provisioned.fresh else "kept as it was"
+    return (
+        f"Python {provisioned.interpreter.version} and {packages}, exactly as declared: "
+        f"{how} in {provisioned.seconds:.1f} s."
+    )
