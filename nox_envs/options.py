@@ -102,6 +102,7 @@ class Options(TypedDict, total=False):
     venv_params: Sequence[str]
     download_python: Literal["auto", "never", "always"] | None
     allow_parallel: bool | None
+    """Whether `nox -j` may run it beside others; True unless it is said otherwise."""
 
 
 _HOST = ("tags", "default", "requires", "reuse_venv", "venv_backend", "venv_params",

@@ -165,11 +165,11 @@ def supported_pythons(project: Pyproject, *, newest_minor: int = _NEWEST_MINOR) 
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - only when it is asked
 
     prefix = "Programming Language :: Python :: 3."
-    minors = sorted(
+    minors = sorted({
         int(text.removeprefix(prefix))
         for text in project.classifiers
         if text.startswith(prefix) and text.removeprefix(prefix).isdigit()
-    )
+    })  # fmt: skip
     admitted = SpecifierSet(project.requires_python)
     if not minors:
         if not project.requires_python:

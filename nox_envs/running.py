@@ -68,7 +68,7 @@ def _abort(session: nox.Session | None, error: NoxEnvsError) -> NoReturn:
     # `Session.error` does not look at its session, which is not there yet while nox
     # makes the environment; it raises what nox reports as an aborted session.
     summary = settings.redact(error.summary, os.environ, urls=urls)
-    nox.Session.error(cast("nox.Session", session), f"{summary}.")
+    nox.Session.error(cast("nox.Session", session), summary)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,7 +159,10 @@ def _host_options(declared: Declaration) -> dict[str, Any]:
     if found and declared.single_python and len(found) == 1:
         python = found[0]
     options = {"name": declared.name, "python": python, **declared.host}
-    if not _host.knows_parallel():
+    if _host.knows_parallel():
+        # Cells share no environment, and `-j` has to be asked for on the command line.
+        options.setdefault("allow_parallel", True)
+    else:
         options.pop("allow_parallel", None)
     backend = _backend(declared, None)
     return {**options, "venv_backend": backend} if backend else options

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
+
 from nox_envs._files import read_toml
 from nox_envs.errors import (
     BuildFailed,
@@ -19,8 +21,10 @@ from nox_envs.errors import (
     StaleEnvironment,
     Unresolvable,
 )
-from support.bench import Bench
 from support.wheels import write_project
+
+if TYPE_CHECKING:
+    from support.bench import Bench
 
 pytestmark = pytest.mark.process
 
@@ -309,8 +313,10 @@ def test_a_lock_with_a_wrong_hash_installs_nothing(bench: Bench) -> None:
         ("not toml", "is not valid TOML"),
         ("lock-version = '1.0'", "is not a valid lock"),
         (
-            "lock-version='1.0'\ncreated-by='x'\nenvironments=[\"python_version == '2.7'\"]\n"
-            "packages=[]",
+            (
+                "lock-version='1.0'\ncreated-by='x'\nenvironments=[\"python_version == '2.7'\"]\n"
+                "packages=[]"
+            ),
             "is not for this environment",
         ),
         ("lock-version='1.0'\ncreated-by='x'\nrequires-python='>=9'\npackages=[]", "is for Python"),

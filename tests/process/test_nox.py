@@ -6,12 +6,17 @@ import json
 import os
 import re
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
 from nox_envs import discover
-from support.bench import Bench
 from support.wheels import write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.bench import Bench
 
 pytestmark = pytest.mark.process
 
@@ -190,8 +195,7 @@ def test_parallel_builds_the_wheel_once(uv_bench: Bench) -> None:
     uv_bench.write("show.py", SHOW)
     uv_bench.noxfile(
         """
-        @nox_envs.session(allow_parallel=True,
-                          matrix={"gamma": {"a": "latest", "b": "1", "c": "==1.0"}})
+        @nox_envs.session(matrix={"gamma": {"a": "latest", "b": "1", "c": "==1.0"}})
         def test(session):
             session.run("python", "show.py")
         """

@@ -8,11 +8,15 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from support.bench import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.bench import Bench
 
 pytestmark = [
     pytest.mark.process,
@@ -84,7 +88,7 @@ class Stopping:
         mark = str(self.marks / "mark")
         self.bench.noxfile(
             f"MARK = {mark!r}\n"
-            f"@nox_envs.session(timeout={timeout}, allow_parallel=True, matrix={{'alpha': ['1.0', '2.0']}})\n"
+            f"@nox_envs.session(timeout={timeout}, matrix={{'alpha': ['1.0', '2.0']}})\n"
             "def test(session, alpha):\n"
             "    open(MARK + '.began-' + alpha, 'w').close()\n"
             + textwrap.indent(textwrap.dedent(body), "    ")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+
 from support.index import Form, Index, Mode, tool_environment
 from support.wheels import build_sdist, build_wheel, write_project
 

@@ -8,18 +8,19 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nox_envs import discover, matrix
 from nox_envs.declaration import parse
 from nox_envs.gather import Noxfile
 from nox_envs.install import check
 from nox_envs.provision import Job, Provisioned, provision
-
 from support.index import Index, tool_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["Bench", "Ran"]
 
