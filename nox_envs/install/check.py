@@ -41,7 +41,11 @@ class Installed:
 def installed(interpreter: Interpreter) -> tuple[Installed, ...]:
     """Every distribution in the environment's site-packages, sorted by name."""
     found = []
-    for directory in dict.fromkeys((interpreter.purelib, interpreter.platlib)):
+    # `lib64` may be a link to `lib`.
+    places = {
+        os.path.realpath(place): place for place in (interpreter.platlib, interpreter.purelib)
+    }
+    for directory in places.values():
         try:
             entries = sorted(entry.name for entry in os.scandir(directory))
         except FileNotFoundError:
@@ -113,10 +117,14 @@ def missing_files(found: Iterable[Installed]) -> tuple[str, ...]:
     lines = []
     for one in found:
         base = str(one.metadata.parent)
+        record = one.metadata / "RECORD"
         try:
-            with (one.metadata / "RECORD").open(encoding="utf-8", newline="") as stream:
+            with record.open(encoding="utf-8", errors="backslashreplace", newline="") as stream:
                 rows = [row[0] for row in csv.reader(stream) if row]
-        except (OSError, NotADirectoryError):
+        except OSError:
+            continue
+        except csv.Error as error:
+            lines.append(f"{one.name} {one.version} has a damaged RECORD: {error}")
             continue
         # A `.pyc` is made by whoever imports first and may be removed at any time.
         absent = [
