@@ -48,8 +48,9 @@ def run(
     env: Mapping[str, str],
     cwd: Path,
     timeout: float | None = None,
+    stdin: str = "",
 ) -> Completed:
-    """Run a command to its end without a shell and without standard input.
+    """Run a command to its end without a shell, with `stdin` as all of its input.
 
     The environment is replaced whole. A command that cannot be started gives a
     return code of 127, as a shell would. Raises `subprocess.TimeoutExpired` after
@@ -62,7 +63,7 @@ def run(
             env=dict(env),
             cwd=cwd,
             timeout=timeout,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             encoding="utf-8",
             errors="backslashreplace",

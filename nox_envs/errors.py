@@ -123,7 +123,7 @@ class FileMissing(NoxEnvsError):
 
     path: str
     asked_by: str
-    nearest: tuple[str, ...] = ()
+    fix: str = ""
 
     @property
     def message(self) -> str:
@@ -135,7 +135,7 @@ class FileMissing(NoxEnvsError):
 
     @property
     def hints(self) -> tuple[str, ...]:
-        return tuple(f"did you mean {name}?" for name in self.nearest[:1])
+        return (self.fix,) if self.fix else ()
 
 
 @dataclass(kw_only=True, eq=False)
@@ -402,6 +402,12 @@ class IndexUnreachable(NoxEnvsError):
         lines = [self.url] if self.url else []
         lines.append(f"This says nothing about {self.about or 'your requirements'}.")
         return "\n".join(lines)
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        if "401" in self.reason or "403" in self.reason:
+            return ("the index wants other credentials than it was given, if any",)
+        return ()
 
 
 # -- tools ----------------------------------------------------------------------------

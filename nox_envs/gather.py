@@ -132,9 +132,12 @@ def read_pyproject(directory: Path) -> Pyproject | None:
         return Pyproject.from_dict(_files.read_toml(path))
     except FileNotFoundError:
         return None
+    except (TypeError, AttributeError) as error:
+        mistake = Mistake(address="pyproject.toml", problem=f"is malformed: {error}")
+        raise DeclarationError(where=path.name, mistakes=(mistake,)) from error
     except ValueError as error:
         mistake = Mistake(address="pyproject.toml", problem=f"is not valid TOML: {error}")
-        raise DeclarationError(where=str(path), mistakes=(mistake,)) from error
+        raise DeclarationError(where=path.name, mistakes=(mistake,)) from error
 
 
 def gather(

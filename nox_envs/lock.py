@@ -121,7 +121,7 @@ class Lock:
             problem = f"is for Python {pylock.requires_python}, this cell has {version}"
             raise LockInvalid(path=path, problem=problem)
         facts = dict((pylock.tool or {}).get(_TOOL, {}))
-        recorded = {str(entry["name"]) for entry in facts.pop("locals", ())}
+        recorded = _recorded_locals(facts, path)
         # The marker has been decided: in our document there are no groups for it to mean.
         chosen = [
             replace(package, marker=None)
@@ -192,6 +192,15 @@ class Lock:
         return dict(pylock.to_dict())
 
 
+def _recorded_locals(facts: dict[str, Any], path: str) -> set[str]:
+    """Take the names of local projects out of what an earlier run noted."""
+    entries = facts.pop("locals", [])
+    try:
+        return {str(entry["name"]) for entry in entries}
+    except (KeyError, TypeError) as error:
+        raise LockInvalid(path=path, problem="tool.nox-envs.locals is malformed") from error
+
+
 def recorded_pins(data: Mapping[str, Any]) -> dict[NormalizedName, Version | None]:
     """The pins of a document that `Lock.to_pylock` made, local projects included."""
     return {package.name: package.version for package in Pylock.from_dict(data).packages}
@@ -217,9 +226,15 @@ def _refuse_incomplete(packages: Iterable[Package], path: str) -> None:
 
 
 def without_userinfo(url: str) -> str:
-    """A URL without the user and password that it may hold."""
+    """A URL without the user and password that it may hold.
+
+    The user of ssh is no secret, and without it nothing can be cloned.
+    """
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    user, _, host = parts.netloc.rpartition("@")
+    if "ssh" in parts.scheme and user:
+        host = f"{user.partition(':')[0]}@{host}"
+    return urlunsplit(parts._replace(netloc=host))
 
 
 def _public(package: Package) -> Package:

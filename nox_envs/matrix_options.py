@@ -39,7 +39,8 @@ class MatrixReader:
             address = "python" if isinstance(value, str | int | float) else f"python[{index}]"
             if isinstance(item, float) or (isinstance(item, int) and not isinstance(item, bool)):
                 # 3.10 as a number is 3.1: only the user can tell which one is meant.
-                self.wrong(address, f"{item!r} is a number", f'write "{item}", with quotes')
+                hint = 'write the version in quotes, such as "3.10"'
+                self.wrong(address, f"{item!r} is a number", hint)
             elif not isinstance(item, str) or not item:
                 self.wrong(address, f"{item!r} is not a Python version")
         if not items:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
@@ -122,6 +122,7 @@ class _Recipe:
         job = self.job
         begun = time.monotonic()
         interpreter = self._interpreter()
+        self._refuse_without_installer(interpreter)
         gathered = gather(
             job.declaration,
             job.cell,
@@ -130,13 +131,13 @@ class _Recipe:
             variables=self.variables,
             exclude_newer=self._exclude_newer(),
         )
-        declared = gathered.digest(str(job.declaration.cooldown or ""))
+        declared = self._declared(gathered)
         inputs = self._inputs(gathered, declared)
         if job.reused and job.no_install:
             pins = self._unchanged(inputs, interpreter)
             return self._done(pins, interpreter, begun, fresh=False)
         wheels = {source.path: self._wheel(source, interpreter) for source in gathered.sources}
-        lock = self._lock(gathered, wheels, declared)
+        lock = self._lock(gathered, wheels)
         if job.reused:
             if self._complete(lock, interpreter):
                 self._write(lock, inputs, interpreter)
@@ -187,6 +188,9 @@ class _Recipe:
             return self._directory / "locks" / f"pylock.{slug}.toml"
         return self._directory / declaration.lock if declaration.lock else None
 
+    def _declared(self, gathered: Gathered) -> str:
+        return gathered.digest(str(self.job.declaration.cooldown or ""))
+
     def _inputs(self, gathered: Gathered, declared: str) -> str:
         """A digest over all that decides the environment, but for what the index offers."""
         total = hashlib.sha256(declared.encode())
@@ -196,10 +200,16 @@ class _Recipe:
             total.update(path.read_bytes())
         include = self.job.declaration.tree_include
         for source in gathered.sources:
+            total.update(_relative(source.path, self._directory).encode())
             if not source.editable:
                 digest = tree.digest(source.path, env=self._env("build"), include=include)
                 total.update(digest.encode())
         return total.hexdigest()
+
+    def _tool_env(self, gathered: Gathered) -> dict[str, str]:
+        """The environment of the resolver and the installer, with what the files say."""
+        tool: Literal["uv", "pip"] = "uv" if self._uv else "pip"
+        return {**self._env(tool), **gathered.wanted.sources.variables(tool)}
 
     def _env(self, kind: settings.Kind) -> dict[str, str]:
         """The scrubbed environment of a tool; uv reads a settings file of ours alone."""
@@ -211,6 +221,14 @@ class _Recipe:
                 _files.write_toml(file, config, private=True)
             env["UV_CONFIG_FILE"] = str(file)
         return env
+
+    def _refuse_without_installer(self, interpreter: Interpreter) -> None:
+        there = {one.name for one in check.installed(interpreter)}
+        if not self._uv and "pip" not in there:
+            raise NeedsUv(
+                what="an environment without pip",
+                reason=f"{self.job.environment.name} was made without pip, which would install.",
+            )
 
     # -- resolve
 
@@ -244,9 +262,7 @@ class _Recipe:
             copy=copy,
         )
 
-    def _lock(
-        self, gathered: Gathered, wheels: Mapping[Path, project.Wheel], declared: str
-    ) -> Lock:
+    def _lock(self, gathered: Gathered, wheels: Mapping[Path, project.Wheel]) -> Lock:
         """The lock of the cell: the user's, or one that is resolved now."""
         interpreter = gathered.wanted.interpreter
         installed = self._installed_sources(gathered)
@@ -260,21 +276,22 @@ class _Recipe:
             )
             for source in installed
         )
+        for source in gathered.sources:
+            wheel = wheels[source.path]
+            lines = self._pyproject_lines()
+            gathered = gathered.with_project(source, wheel.name, wheel.requires_dist, lines)
+        declared = self._declared(gathered)
         path = self._lock_path()
         if path is not None:
             own = [local.name for local in locals_]
             lock = self._read_lock(path, interpreter, own, declared)
             return replace(lock, locals=locals_)
-        for source in gathered.sources:
-            wheel = wheels[source.path]
-            lines = self._pyproject_lines()
-            gathered = gathered.with_project(source, wheel.name, wheel.requires_dist, lines)
         gathered = self._with_lowest(gathered)
         names = {wheels[source.path].name: wheels[source.path].path for source in installed}
         place = self.scratch / "resolve"
         place.mkdir()
         try:
-            packages = self._resolver().resolve(gathered.wanted, names, place)
+            packages = self._resolver(gathered).resolve(gathered.wanted, names, place)
         except _process.Refused as refused:
             raise self._questions.why(refused, gathered) from refused
         return Lock(
@@ -301,8 +318,11 @@ class _Recipe:
         try:
             data = _files.read_toml(path)
         except FileNotFoundError:
-            parameter = "locked=True" if self.job.declaration.locked else "lock="
-            raise FileMissing(path=label, asked_by=parameter) from None
+            if not self.job.declaration.locked:
+                raise FileMissing(path=label, asked_by="lock=") from None
+            made = _relative(self.job.environment / stamp.LOCK_NAME, self.job.noxfile.path.parent)
+            fix = f"run once without locked=True, then copy {made} to {label}"
+            raise FileMissing(path=label, asked_by="locked=True", fix=fix) from None
         except ValueError as error:
             raise LockInvalid(path=label, problem=f"is not valid TOML: {error}") from error
         lock = Lock.from_pylock(data, path=label, interpreter=interpreter, own=own)
@@ -311,7 +331,8 @@ class _Recipe:
             raise LockInvalid(
                 path=label,
                 problem=f"was made for another declaration of {self.job.name}",
-                hint="the declaration has moved on: lock this cell again",
+                hint="the declaration has moved on: run once without locked=True, and copy the "
+                "lock of the environment again",
             )
         return lock
 
@@ -321,10 +342,10 @@ class _Recipe:
             gathered = gathered.with_release(name, self._questions.lowest(name, gathered))
         return gathered
 
-    def _resolver(self) -> Resolver:
+    def _resolver(self, gathered: Gathered) -> Resolver:
         if self._uv:
-            return UvResolver(uv=self._uv, env=self._env("uv"))
-        return PipResolver(python=self.job.python, env=self._env("pip"))
+            return UvResolver(uv=self._uv, env=self._tool_env(gathered))
+        return PipResolver(python=self.job.python, env=self._tool_env(gathered))
 
     @property
     def _questions(self) -> Questions:
@@ -339,11 +360,11 @@ class _Recipe:
 
     # -- install and check
 
-    def _installer(self) -> Installer:
+    def _installer(self, gathered: Gathered) -> Installer:
         if self._uv:
             copies = self.job.declaration.isolation == "copy"
-            return UvInstaller(uv=self._uv, env=self._env("uv"), copies=copies)
-        return PipInstaller(env=self._env("pip"))
+            return UvInstaller(uv=self._uv, env=self._tool_env(gathered), copies=copies)
+        return PipInstaller(env=self._tool_env(gathered))
 
     def _install(
         self,
@@ -353,12 +374,7 @@ class _Recipe:
         interpreter: Interpreter,
     ) -> None:
         there = {one.name for one in check.installed(interpreter)}
-        if not self._uv and "pip" not in there:
-            raise NeedsUv(
-                what="an environment without pip",
-                reason=f"{self.job.environment.name} was made without pip, which would install.",
-            )
-        installer = self._installer()
+        installer = self._installer(gathered)
         # pip stays where the host seeded it: the session's own `install` needs it.
         seeds = sorted((there & _SEEDS) - set(lock.pins) - {"pip"})
         built = [

@@ -25,6 +25,10 @@ _NEWEST_MINOR = 14
 It bounds what `requires-python` alone promises; classifiers name what is supported."""
 
 
+_MOST_PATCHES = 40
+"""No series of Python 3 has had more patch releases."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pyproject:
     """The parts of pyproject.toml that decide what is installed."""
@@ -44,7 +48,7 @@ class Pyproject:
     poetry: Mapping[str, Any] = field(default_factory=dict)
     """`[tool.poetry.dependencies]` of a project without `[project]`."""
     sources: Mapping[str, Any] = field(default_factory=dict)
-    """`[tool.uv.sources]`."""
+    """`[tool.uv.sources]`, and the paths of poetry's dependencies in the same form."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Pyproject:
@@ -68,7 +72,7 @@ class Pyproject:
             is_package="build-system" in data and not unpackaged,
             has_metadata=bool(project or poetry),
             poetry={} if project else _table(poetry, "dependencies"),
-            sources=_table(uv, "sources"),
+            sources={**_poetry_paths(poetry if not project else {}), **_table(uv, "sources")},
         )
 
     @property
@@ -109,6 +113,15 @@ class Pyproject:
                 if name != "python" and not entry.get("optional", False):
                     found.append(_poetry_requirement(name, entry))
         return found
+
+
+def _poetry_paths(poetry: Mapping[str, Any]) -> dict[str, Any]:
+    """The directories that a poetry project depends on: never a package of an index."""
+    return {
+        name: {"path": entry["path"], "editable": entry.get("develop", False)}
+        for name, entry in _table(poetry, "dependencies").items()
+        if isinstance(entry, Mapping) and "path" in entry
+    }
 
 
 def _poetry_requirement(name: str, entry: Mapping[str, Any]) -> str:
@@ -179,5 +192,5 @@ def supported_pythons(project: Pyproject, *, newest_minor: int = _NEWEST_MINOR) 
     return [
         f"3.{minor}"
         for minor in minors
-        if any(admitted.contains(f"3.{minor}.{patch}") for patch in (0, 99))
+        if any(admitted.contains(f"3.{minor}.{patch}") for patch in range(_MOST_PATCHES))
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import os
 import sys
@@ -149,8 +148,17 @@ class CellRun:
             run=settings.run_id(os.environ)[0],
             reused=_host.was_reused(session),
             no_install=_host.forbids_install(session),
-            recreate=functools.partial(_host.recreate, session),
+            recreate=self._recreate,
         )
+
+    def _recreate(self) -> None:
+        """Have nox make the environment anew, with the same view of interpreters as before."""
+        if isinstance(self.session.python, str):
+            prepare(self.declared, self.session.python)
+        try:
+            _host.recreate(self.session)
+        finally:
+            settings.forget_path()
 
     def _variables(self, directory: Path) -> dict[str, str | None]:
         """The changes to nox's own variables for the commands of the session."""

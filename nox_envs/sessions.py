@@ -12,7 +12,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
@@ -20,6 +20,7 @@ import nox
 
 from nox_envs import _host, declaration, matrix, settings
 from nox_envs.errors import DeclarationError, Mistake
+from nox_envs.options import nearest
 from nox_envs.pyproject import supported_pythons
 
 if TYPE_CHECKING:
@@ -76,10 +77,13 @@ def pythons(pyproject: str | os.PathLike[str] = "pyproject.toml") -> list[str]:
     except DeclarationError as error:
         raise _refusal(error) from error
     if project is not None:
-        found = supported_pythons(project)
+        problem = "has neither classifiers for Python 3.X nor requires-python"
+        try:
+            found = supported_pythons(project)
+        except ValueError as error:  # InvalidSpecifier is one.
+            found, problem = [], f"has an invalid requires-python: {error}"
         if found:
             return found
-        problem = "has neither classifiers for Python 3.X nor requires-python"
     mistake = Mistake(
         address="nox_envs.pythons()",
         problem=f"{pyproject} {problem}",
@@ -140,6 +144,7 @@ def _register(function: Any, options: Mapping[str, Any]) -> Any:
         ).run()
 
     stacked = wrapper.__dict__.pop("parametrize", None)
+    _check_parameters(function, declared, stacked, where)
     registered = nox.session(wrapper, **_host_options(declared))
     return _host.into_cells(
         registered,
@@ -176,6 +181,28 @@ def _pyproject_for(options: Mapping[str, Any], noxfile: Path) -> Pyproject | Non
 
     directory = options.get("directory") or "."
     return read_pyproject(noxfile.parent / str(directory))
+
+
+def _check_parameters(
+    function: Any, declared: Declaration, stacked: Sequence[Any] | None, where: str
+) -> None:
+    """Every parameter after the session must be an axis, or one of `nox.parametrize`."""
+    known = {axis.parameter for axis in declared.axes}
+    known |= {name for param in stacked or () for name in param.arg_names}
+    mistakes = [
+        Mistake(
+            address=f"def {function.__name__}",
+            problem=f"the parameter {parameter.name} is no axis of the matrix",
+            hint=nearest(parameter.name, sorted(known))
+            or "name it in matrix=, or in @nox.parametrize below @nox_envs.session",
+        )
+        for parameter in list(inspect.signature(function).parameters.values())[1:]
+        if parameter.default is parameter.empty
+        and parameter.kind not in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}
+        and parameter.name not in known
+    ]
+    if mistakes:
+        raise DeclarationError(where=where, mistakes=tuple(mistakes))
 
 
 def _check_cells(declared: Declaration, where: str) -> None:

@@ -6,13 +6,17 @@ import ast
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 import nox_envs
-import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOUSE = Path(nox_envs.__file__).parent
 

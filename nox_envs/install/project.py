@@ -26,6 +26,8 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_WIDEST = 300
+"""Characters of a line of a build log that are shown: a compiler's line can be endless."""
 Build = Callable[[Path, Path], _process.Completed]
 """Builds the project in a directory to a wheel in another one."""
 Copy = Callable[[Path, Path], Path]
@@ -108,5 +110,6 @@ def build_once(
 
 
 def _failed(source: Path, interpreter: Interpreter, log: str) -> BuildFailed:
-    end = "\n".join(log.rstrip().splitlines()[-25:])
-    return BuildFailed(name=source.name, python=interpreter.python, log=end)
+    lines = [line if len(line) <= _WIDEST else f"{line[:_WIDEST]} ..." for line in log.splitlines()]
+    end = "\n".join(lines[-25:])
+    return BuildFailed(name=f"the project in {source.name}", python=interpreter.python, log=end)

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from packaging.pylock import Package, PackageVcs
+    from packaging.pylock import (
+        Package,
+        PackageArchive,
+        PackageSdist,
+        PackageVcs,
+        PackageWheel,
+    )
     from packaging.utils import NormalizedName
 
     from nox_envs.install.interface import Built
@@ -44,7 +50,7 @@ class PipInstaller:
         hashed = [_hashed(package) for package in lock.packages if not package.vcs]
         vcs = [_vcs(package.name, package.vcs) for package in lock.packages if package.vcs]
         pip: list[str | Path] = [
-            interpreter.path, "-I", "-m", "pip", "install", "--no-deps", "--quiet",
+            interpreter.path, "-I", "-m", "pip", "install", "--no-deps", "--quiet", "--no-compile",
         ]  # fmt: skip
         if hashed:
             file = scratch / "requirements.txt"
@@ -72,15 +78,25 @@ class PipInstaller:
             raise _process.Refused("pip", done)
 
 
+_STRONG = frozenset({"sha256", "sha384", "sha512"})
+"""The kinds of hashes that pip accepts."""
+
+
 def _hashed(package: Package) -> str:
-    files = [*(package.wheels or ()), *([package.sdist] if package.sdist else ())]
+    files: list[PackageWheel | PackageSdist | PackageArchive] = [*(package.wheels or ())]
+    if package.sdist:
+        files.append(package.sdist)
+    target = f"{package.name}=={package.version}"
     if package.archive:
-        url, hashes = package.archive.url, package.archive.hashes.get("sha256", "")
-        return f"{package.name} @ {url} --hash=sha256:{hashes}"
-    digests = sorted({file.hashes["sha256"] for file in files if "sha256" in file.hashes})
-    return " ".join(
-        [f"{package.name}=={package.version}", *(f"--hash=sha256:{one}" for one in digests)]
-    )
+        files = [package.archive]
+        target = f"{package.name} @ {package.archive.url}"
+    digests = {
+        f"--hash={kind}:{value}"
+        for file in files
+        for kind, value in file.hashes.items()
+        if kind in _STRONG
+    }
+    return " ".join([target, *sorted(digests)])
 
 
 def _vcs(name: str, vcs: PackageVcs) -> str:

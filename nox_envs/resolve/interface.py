@@ -55,6 +55,8 @@ def requirement_lines(wanted: Wanted, wheels: Mapping[NormalizedName, Path]) -> 
     for request in wanted.requirements:
         if request.name in wheels:
             extras[request.name] |= request.requirement.extras
+            if request.requirement.specifier:  # The local version has to fit, too.
+                asked.append(f"{request.name}{request.requirement.specifier}")
     for name, path in wheels.items():
         suffix = f"[{','.join(sorted(extras[name]))}]" if extras[name] else ""
         asked.append(f"{name}{suffix} @ {path.as_uri()}")

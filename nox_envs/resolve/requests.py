@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -76,6 +76,31 @@ class Sources:
     find_links: tuple[str, ...] = ()
     trusted_hosts: tuple[str, ...] = ()
 
+    def variables(self, tool: Literal["uv", "pip"]) -> dict[str, str]:
+        """What tells a tool the same; not by options, which anybody can read in argv."""
+        names = _UV_VARIABLES if tool == "uv" else _PIP_VARIABLES
+        joined = {
+            "index_url": self.index_url or "",
+            "extra_index_urls": " ".join(self.extra_index_urls),
+            "find_links": ("," if tool == "uv" else " ").join(self.find_links),
+            "trusted_hosts": " ".join(self.trusted_hosts),
+        }
+        return {names[key]: value for key, value in joined.items() if value}
+
+
+_UV_VARIABLES = {
+    "index_url": "UV_DEFAULT_INDEX",
+    "extra_index_urls": "UV_INDEX",
+    "find_links": "UV_FIND_LINKS",
+    "trusted_hosts": "UV_INSECURE_HOST",
+}
+_PIP_VARIABLES = {
+    "index_url": "PIP_INDEX_URL",
+    "extra_index_urls": "PIP_EXTRA_INDEX_URL",
+    "find_links": "PIP_FIND_LINKS",
+    "trusted_hosts": "PIP_TRUSTED_HOST",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -144,7 +169,7 @@ def expand_extras(
             if extra and applies(requirement, markers):
                 continue  # It is asked for without the extra, too.
             if canonicalize_name(requirement.name) == own:
-                pending += [canonicalize_name(inner) for inner in requirement.extras]
+                pending += sorted(canonicalize_name(inner) for inner in requirement.extras)
                 continue
             bare = Requirement(str(requirement))
             bare.marker = None

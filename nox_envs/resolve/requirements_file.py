@@ -110,7 +110,13 @@ class _Reader:
         contents = Contents()
         for number, line in _logical_lines(text):
             origin = Origin(file=label, line=number, text=line)
-            words = _VARIABLE.sub(lambda m: self.variables.get(m[1], m[0]), line)
+            unset = [name for name in _VARIABLE.findall(line) if name not in self.variables]
+            if unset:
+                problem = f"the variable {unset[0]} is not set"
+                mistake = Mistake(address=f"{origin.file}:{origin.line}", problem=problem)
+                contents += Contents(mistakes=(mistake,))
+                continue
+            words = _VARIABLE.sub(lambda m: self.variables[m[1]], line)
             contents += self._line(
                 words, origin, path=path, constraint=constraint, within=(*within, path)
             )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from nox_envs.resolve.requests import Sources, Wanted
+    from nox_envs.resolve.requests import Wanted
 
 __all__ = ["PipResolver"]
 
@@ -72,8 +72,14 @@ class PipResolver:
         if wanted.exclude_newer:
             self._refuse_cooldown_of_old_pip(scratch)
             command += ["--uploaded-prior-to", wanted.exclude_newer]
-        done = _process.run(command, env={**self.env, **_variables(wanted.sources)}, cwd=scratch)
+        done = _process.run(command, env=self.env, cwd=scratch)
         if done.returncode != 0:
+            if "does not provide upload-time metadata" in done.output:
+                raise NeedsUv(
+                    what="cooldown=",
+                    reason="pip has to know when releases were uploaded, and the index does "
+                    "not say so in a form that pip reads.",
+                )
             raise _process.Refused("pip", _with_requirements(done, asked, lines))
         entries = json.loads(_files.read_text(report))["install"]
         packages = [_package(entry) for entry in entries]
@@ -135,16 +141,3 @@ def _package(entry: Mapping[str, Any]) -> Package:
     return Package(
         name=name, version=version, sdist=PackageSdist(name=file, url=url, hashes=hashes)
     )
-
-
-def _variables(sources: Sources) -> dict[str, str]:
-    found = {}
-    if sources.index_url:
-        found["PIP_INDEX_URL"] = sources.index_url
-    if sources.extra_index_urls:
-        found["PIP_EXTRA_INDEX_URL"] = " ".join(sources.extra_index_urls)
-    if sources.find_links:
-        found["PIP_FIND_LINKS"] = " ".join(sources.find_links)
-    if sources.trusted_hosts:
-        found["PIP_TRUSTED_HOST"] = " ".join(sources.trusted_hosts)
-    return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from nox_envs.resolve.requests import Sources, Wanted
+    from nox_envs.resolve.requests import Wanted
 
 __all__ = ["UvResolver"]
 
@@ -60,22 +60,8 @@ class UvResolver:
                 command += ["--prerelease-package", f"{request.name}=allow"]
         if wanted.exclude_newer:
             command += ["--exclude-newer", wanted.exclude_newer]
-        done = _process.run(command, env={**self.env, **_variables(wanted.sources)}, cwd=scratch)
+        done = _process.run(command, env=self.env, cwd=scratch)
         if done.returncode != 0:
             raise _process.Refused("uv", done)
         packages = Pylock.from_dict(_files.read_toml(answer)).packages
         return only_allowed((p for p in packages if p.name not in wheels), wanted)
-
-
-def _variables(sources: Sources) -> dict[str, str]:
-    """Indexes from requirement files travel as variables: argv can be read by anybody."""
-    found = {}
-    if sources.index_url:
-        found["UV_DEFAULT_INDEX"] = sources.index_url
-    if sources.extra_index_urls:
-        found["UV_INDEX"] = " ".join(sources.extra_index_urls)
-    if sources.find_links:
-        found["UV_FIND_LINKS"] = ",".join(sources.find_links)
-    if sources.trusted_hosts:
-        found["UV_INSECURE_HOST"] = " ".join(sources.trusted_hosts)
-    return found

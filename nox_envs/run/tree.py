@@ -35,23 +35,43 @@ def copy(
     In a git checkout: tracked files, and untracked ones that are not ignored, as they
     are in the working tree. Elsewhere: all but environments and caches. `include` are
     globs, relative to `source`, of ignored files that are needed all the same. A copy
-    from a checkout lies as deep as the original and has a `.git` file that points to
-    the repository, so that tools which ask git for a version get their answer.
+    from a checkout lies as deep as the original, and git answers in it, for tools that
+    ask it for a version.
     """
     source = source.resolve()
-    top = _git(source, env, "rev-parse", "--show-toplevel", "--absolute-git-dir").splitlines()
+    top = _git(source, env, "rev-parse", "--show-toplevel").splitlines()
     names = _listed(source, env) if top else []
-    place = target
-    if names:
-        place = target / source.relative_to(Path(top[0]).resolve())
-        target.mkdir(parents=True, exist_ok=True)
-        (target / ".git").write_text(f"gitdir: {top[1]}\n", encoding="utf-8")
-    else:
-        names = list(_walked(source))
+    place = target / source.relative_to(Path(top[0]).resolve()) if names else target
     place.mkdir(parents=True, exist_ok=True)
-    for name in dict.fromkeys([*names, *_included(source, tuple(include))]):
+    for name in dict.fromkeys([*(names or _walked(source)), *_included(source, tuple(include))]):
         _copy_one(source / name, place / name)
+    if names:
+        _share_repository(source, target, env)
     return place
+
+
+def _share_repository(source: Path, target: Path, env: Mapping[str, str]) -> None:
+    """Let git answer in the copy as it does in the original, without writing to that.
+
+    The copy has its own HEAD and index and takes the rest from the original
+    (gitrepository-layout(5), `commondir`). What was not copied is marked as left out on
+    purpose, so that a clean tree is clean in the copy, too.
+    """
+    places = _git(source, env, "rev-parse", "--absolute-git-dir", "--git-common-dir").splitlines()
+    if len(places) != 2:  # noqa: PLR2004 - two answers to two questions
+        return
+    private, common = Path(places[0]), (source / places[1]).resolve()
+    git = target / ".git"
+    git.mkdir(exist_ok=True)
+    (git / "commondir").write_text(f"{common}\n", encoding="utf-8")
+    for name in ("HEAD", "index"):
+        if (private / name).is_file():
+            shutil.copyfile(private / name, git / name)
+    own = {**env, "GIT_DIR": str(git), "GIT_WORK_TREE": str(target)}
+    missing = _git(target, own, "ls-files", "-z", "--deleted")
+    if missing:
+        words = ["git", "update-index", "-z", "--skip-worktree", "--stdin"]
+        _process.run(words, env=own, cwd=target, stdin=missing)
 
 
 def digest(source: Path, *, env: Mapping[str, str], include: Iterable[str] = ()) -> str:
@@ -59,13 +79,17 @@ def digest(source: Path, *, env: Mapping[str, str], include: Iterable[str] = ())
     source = source.resolve()
     if source.is_file():
         return hashlib.sha256(source.read_bytes()).hexdigest()
-    total = hashlib.sha256(_git(source, env, "rev-parse", "HEAD").encode())
+    described = _git(source, env, "describe", "--always", "--tags", "--long")
+    total = hashlib.sha256(described.encode())
     names = _listed(source, env) or list(_walked(source))
     for name in sorted({*names, *_included(source, tuple(include))}):
-        path = source / name
-        total.update(f"{name}\0".encode(errors="surrogateescape"))
-        if path.is_file():
-            total.update(hashlib.sha256(path.read_bytes()).digest())
+        for path in _files_of(source / name):
+            shown = path.relative_to(source).as_posix()
+            total.update(f"{shown}\0".encode(errors="surrogateescape"))
+            if path.is_symlink():
+                total.update(os.fsencode(path.readlink()))
+            if path.is_file():
+                total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 
 
@@ -89,8 +113,17 @@ def _walked(source: Path) -> Iterator[str]:
             for name in subdirectories
             if name not in _SKIPPED and not (here / name / "pyvenv.cfg").exists()
         ]
-        for name in files:
-            yield (here / name).relative_to(source).as_posix()
+        links = [name for name in subdirectories if (here / name).is_symlink()]
+        for name in [*files, *links]:
+            if name not in _SKIPPED:  # A submodule has a file `.git`.
+                yield (here / name).relative_to(source).as_posix()
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The path itself, or what a directory holds: git lists a submodule as one entry."""
+    if path.is_dir() and not path.is_symlink():
+        return [path / name for name in sorted(_walked(path))]
+    return [path]
 
 
 def _included(source: Path, patterns: tuple[str, ...]) -> list[str]:
@@ -112,14 +145,9 @@ def _copy_one(source: Path, target: Path) -> None:
             # Links need a privilege on Windows: the content does as well.
             if source.is_file():
                 shutil.copy2(source, target)
-    elif source.is_dir():  # A submodule, which git lists as one entry.
-        shutil.copytree(
-            source,
-            target,
-            symlinks=True,
-            dirs_exist_ok=True,
-            ignore=shutil.ignore_patterns(*_SKIPPED),
-        )
-    elif source.exists():  # A tracked file may have been deleted.
+    elif source.is_dir():
+        for path in _files_of(source):
+            _copy_one(path, target / path.relative_to(source))
+    elif source.is_file():  # A tracked file may have been deleted; a socket is no source.
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)

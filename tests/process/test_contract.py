@@ -21,6 +21,7 @@ from nox_envs.errors import (
     StaleEnvironment,
     Unresolvable,
 )
+from support.index import Index
 from support.wheels import write_project
 
 if TYPE_CHECKING:
@@ -342,6 +343,39 @@ def test_locked_installs_the_committed_lock_and_notices_drift(bench: Bench) -> N
     assert bench.installed() == {"alpha": "1.1"}
     with pytest.raises(LockInvalid, match="was made for another declaration"):
         bench.provision(dependencies=["alpha<3"], locked=True)
+
+
+def test_locked_notices_what_the_project_itself_declares(bench: Bench) -> None:
+    write_project(bench.project, requires=["alpha<2"])
+    bench.provision()
+    bench.write("locks/pylock.test.toml", (bench.environment / "pylock.toml").read_text())
+    bench.provision(locked=True)
+    assert bench.installed() == {"alpha": "1.1", "demo": "1.0"}
+    write_project(bench.project, requires=["alpha<2", "gamma"])
+    shelf = bench.project / ".nox" / ".cache" / "wheels-v1"
+    shelf.rename(shelf.with_name("the-next-run"))
+    with pytest.raises(LockInvalid, match="was made for another declaration"):
+        bench.provision(locked=True)
+
+
+def test_a_declared_version_of_a_local_project_has_to_fit(bench: Bench) -> None:
+    write_project(bench.project / "libx", name="libx")
+    bench.write("requirements.txt", "./libx\nlibx>=3\n")
+    with pytest.raises(NoxEnvsError):
+        bench.provision(requirements=["requirements.txt"])
+
+
+def test_credentials_of_a_requirement_file_reach_the_installer(bench: Bench) -> None:
+    with Index(bench.root, credentials=("ann", "s3cret-word")) as private:
+        private.wheel("shop", "1.0", requires=["gamma"])
+        url = private.url.replace("://", "://${ANN}:${WORD}@")
+        bench.write("requirements.txt", f"--extra-index-url {url}\nshop==1.0\n")
+        bench.extra = {"ANN": "ann", "WORD": "s3cret-word"}
+        bench.provision(requirements=["requirements.txt"])
+        assert bench.installed() == {"gamma": "1.0", "shop": "1.0"}
+    for path in bench.environment.rglob("*"):
+        if path.is_file() and path.suffix in {".toml", ".json"}:
+            assert "s3cret-word" not in path.read_text(), path
 
 
 # -- what goes wrong ------------------------------------------------------------------

@@ -122,11 +122,10 @@ def test_bare_decorator(project: Bench) -> None:
     assert "HOLDS alpha=- beta=- gamma=- demo=- extra=-" in ran.out
 
 
-@pytest.mark.parametrize("backend", ["uv", "virtualenv", "venv"])
-@pytest.mark.parametrize("flag", ["-fb", "-db"])
-def test_the_users_backend_is_respected(project: Bench, backend: str, flag: str) -> None:
-    if flag == "-db" and backend != "venv":
-        pytest.skip("one is enough")
+@pytest.mark.parametrize(
+    ("flag", "backend"), [("-fb", "uv"), ("-fb", "virtualenv"), ("-fb", "venv"), ("-db", "venv")]
+)
+def test_the_users_backend_is_respected(project: Bench, flag: str, backend: str) -> None:
     ran = project.nox(flag, backend, "-s", f"test-{THIS}(alpha='1.0')")
     assert ran.returncode == 0, ran.out
     assert f"Creating virtual environment ({backend})" in ran.out
@@ -233,8 +232,19 @@ def test_parametrize_above_is_refused(uv_bench: Bench) -> None:
     )
     ran = uv_bench.nox("-l")
     assert ran.returncode == 2
-    assert "put it below @nox_envs.session" in ran.out
+    assert "@nox.parametrize below @nox_envs.session" in ran.out
     assert "Traceback" not in ran.out
+    uv_bench.noxfile(
+        """
+        @nox.parametrize("db", ["pg", "lite"])
+        @nox_envs.session
+        def test(session, db=None):
+            pass
+        """
+    )
+    ran = uv_bench.nox("-l")
+    assert ran.returncode == 2
+    assert "put it below @nox_envs.session" in ran.out
 
 
 def test_a_function_without_the_parameter_is_not_given_it(uv_bench: Bench) -> None:
@@ -386,6 +396,21 @@ def test_a_python_that_is_installed_but_not_activated_is_found(uv_bench: Bench) 
     ran = uv_bench.nox("-s", f"test-{other}", PATH=os.pathsep.join(plain))
     assert f"RUNS {other}." in ran.out, ran.out
     assert not re.search(rf"PATH .*{re.escape(other)}", ran.out)
+
+
+def test_a_python_that_is_not_activated_is_found_again_when_made_anew(uv_bench: Bench) -> None:
+    other = other_python()
+    noxfile = """
+        @nox_envs.session(python="{python}", dependencies=["{asked}"])
+        def test(session):
+            session.run("python", "-c", "import sys; print('RUNS', sys.version)")
+    """
+    plain = [word for word in os.environ["PATH"].split(os.pathsep) if "versions" not in word]
+    for asked in ("alpha<2", "alpha>=2"):
+        uv_bench.noxfile(noxfile.format(python=other, asked=asked))
+        ran = uv_bench.nox("-r", PATH=os.pathsep.join(plain))
+        assert ran.returncode == 0, ran.out
+        assert f"RUNS {other}." in ran.out, ran.out
 
 
 def test_variables_of_the_session(uv_bench: Bench) -> None:

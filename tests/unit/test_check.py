@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nox_envs.install.check import Installed, differences, installed, missing_files
-from nox_envs.interpreter import Interpreter
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from nox_envs.install.check import Installed, differences, installed, missing_files
+from nox_envs.interpreter import Interpreter
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from nox_envs.declaration import Declaration, parse
 from nox_envs.errors import DeclarationError
 from nox_envs.pyproject import Pyproject
@@ -57,7 +58,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         "matrix['python']: cannot be an axis",
         "    the parameter python= is for that",
         "python[0]: 3.1 is a number",
-        '    write "3.1", with quotes',
+        '    write the version in quotes, such as "3.10"',
         "exclude[0]['djngo']: is neither python nor an axis",
         "    did you mean django?",
         "exclude[1]['django']: '5.1' is no value of django",

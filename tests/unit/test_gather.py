@@ -5,19 +5,22 @@ from __future__ import annotations
 import textwrap
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 from nox_envs import matrix
 from nox_envs.declaration import parse
 from nox_envs.errors import DeclarationError, FileMissing
 from nox_envs.gather import Gathered, Noxfile, gather, read_pyproject
 from nox_envs.interpreter import Interpreter
-from nox_envs.resolve.requests import Request
-from packaging.utils import canonicalize_name
-from packaging.version import Version
+
+if TYPE_CHECKING:
+    from nox_envs.resolve.requests import Request
 
 PYTHON = Interpreter(
     path=Path("/env/bin/python"), version="3.11.7", prefix=Path("/env"), base_prefix=Path("/usr"),
@@ -266,7 +269,8 @@ def test_a_project_of_setup_py_alone(place: Place) -> None:
 
 def test_a_directory_without_a_project(place: Place) -> None:
     assert place.gather().project is None
-    for options in ({"project": "wheel"}, {"groups": "test"}):
+    asking: list[dict[str, Any]] = [{"project": "wheel"}, {"groups": "test"}]
+    for options in asking:
         with pytest.raises(FileMissing) as caught:
             place.gather(**options)
         assert caught.value.message == "pyproject.toml does not exist"

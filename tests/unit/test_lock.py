@@ -10,13 +10,15 @@ import pytest
 import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.markers import Marker
+from packaging.pylock import Package, PackageArchive, PackageSdist, PackageVcs, PackageWheel
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 from nox_envs._files import parse_toml
 from nox_envs.errors import LockInvalid
 from nox_envs.interpreter import Interpreter
 from nox_envs.lock import Lock, LockedLocal, recorded_pins, without_userinfo
-from packaging.pylock import Package, PackageArchive, PackageSdist, PackageVcs, PackageWheel
-from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 MARKERS = {
     "implementation_name": "cpython", "implementation_version": "3.11.7", "os_name": "posix",
@@ -201,10 +203,7 @@ def test_the_document() -> None:
     assert written(lock(package(), locals=(LOCAL,), facts={"cell": "test-3.11"})) == {
         "lock-version": "1.0",
         "created-by": "nox-envs",
-        "environments": [
-            'implementation_name == "cpython" and python_version == "3.11" and '
-            'sys_platform == "linux" and platform_machine == "x86_64"'
-        ],
+        "environments": [str(Marker(PYTHON.lock_marker))],
         "packages": [
             {
                 "name": "alpha",

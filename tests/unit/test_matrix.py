@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
 from nox_envs import matrix
 from nox_envs.cell import Axis, AxisValue, environment_name
 from nox_envs.declaration import Declaration, parse
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 
 def declared(**options: Any) -> Declaration:

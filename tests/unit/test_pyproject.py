@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nox_envs.pyproject import Pyproject, poetry_specifier, supported_pythons
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from nox_envs.pyproject import Pyproject, poetry_specifier, supported_pythons
 
 
 def read(**data: Any) -> Pyproject:

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nox_envs.errors import LockInvalid
-from nox_envs.interpreter import Interpreter
-from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
-from nox_envs.resolve.requests import Origin, Request, Wanted, applies, expand_extras
 from packaging.pylock import Package, PackageSdist, PackageWheel
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from nox_envs.errors import LockInvalid
+from nox_envs.interpreter import Interpreter
+from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
+from nox_envs.resolve.requests import Origin, Request, Wanted, applies, expand_extras
 
 MARKERS = {"python_version": "3.11", "python_full_version": "3.11.7", "sys_platform": "linux"}
 PYTHON = Interpreter(
@@ -155,7 +156,11 @@ def test_a_local_wheel_takes_the_place_of_its_requests_and_keeps_their_extras(
 ) -> None:
     name, path = canonicalize_name("My_App"), tmp_path / "my app-1.0.whl"
     asked = wanted(request("six"), request("my-app[web]"), request("My.App[cli]>=1"))
-    assert requirement_lines(asked, {name: path}) == ["six", f"my-app[cli,web] @ {path.as_uri()}"]
+    assert requirement_lines(asked, {name: path}) == [
+        "six",
+        "my-app>=1",
+        f"my-app[cli,web] @ {path.as_uri()}",
+    ]
     assert requirement_lines(wanted(), {name: path}) == [f"my-app @ {path.as_uri()}"]
     for line in requirement_lines(asked, {name: path}):
         Requirement(line)

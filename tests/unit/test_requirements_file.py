@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from nox_envs.errors import DeclarationError, FileMissing
 from nox_envs.resolve import requirements_file
 from nox_envs.resolve.requirements_file import Contents

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from nox_envs.install import stamp
 from nox_envs.install.stamp import STAMP_NAME, Stamp
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEXT = st.text(max_size=20)
 STAMPS = st.builds(
