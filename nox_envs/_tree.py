@@ -1,48 +1,35 @@
-"""The process tree of a session, ended whole by a timeout or a signal.
+"""Guards a session's function: a timeout or a signal ends its whole process tree.
 
-nox alone leaves grandchildren behind, and reports success where a command that was
-stopped exits with 0. Here a stop is a flag: once it is set, every descendant is ended
-until the session has returned, and the session ends as stopped, whatever it returned.
+A stop has a flag. Once it is set, a thread keeps ending every process that the function
+started, until the function has returned and nothing is left. The function itself is left
+by an exception in the main thread, which it may catch; the flag stays, and whoever reads
+it afterwards does not take what the function returned for its outcome.
 """
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import os
+import queue
 import signal
+import sys
 import threading
 import time
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nox_envs import _processes
+from nox_envs._processes import TAG_VARIABLE
 
 if TYPE_CHECKING:
-    from types import FrameType
-
-    from nox_envs._processes import Process
+    from collections.abc import Iterator
+    from types import FrameType, TracebackType
 
 __all__ = ["TAG_VARIABLE", "Stop", "Stopped", "Tree"]
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-TAG_VARIABLE = "NOX_ENVS_TREE"
-"""Set for every command of a session, so that its daemons can be told from others."""
-
-_GRACE = 2.0
-"""Seconds from SIGTERM to SIGKILL."""
-_GRACE_OF_WORKER = 0.8
-"""The same in a process of nox's `-j`, which is itself killed 2 seconds after SIGTERM."""
-_LAST_RESORT = 10.0
-"""Seconds after which what cannot be killed is given up."""
-_TICK = 0.05
-_POKE_EVERY = 0.2
-_POLL = 0.5
-"""Seconds between looks for descendants where orphans are not adopted."""
 
 
 class Stop(Enum):
@@ -55,150 +42,281 @@ class Stop(Enum):
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised into the main thread, so that it leaves what it is doing."""
+    """Raised into the main thread to leave the function of a session that was stopped."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(stop.value)
+        self.stop = stop
+
+
+_STOPS = {
+    "SIGINT": Stop.INTERRUPT,
+    "SIGTERM": Stop.TERMINATE,
+    "SIGHUP": Stop.HANGUP,
+    "SIGBREAK": Stop.TERMINATE,  # Ctrl-Break, on Windows only.
+}
+_SIGNALS = {getattr(signal, name): stop for name, stop in _STOPS.items() if hasattr(signal, name)}
+_ALARM = getattr(signal, "SIGALRM", None)
+"""Runs the handler in the main thread, even where that waits in the system."""
+
+_PARENT = os.getppid()
+"""Who it was at first: a parent that ends while nox makes the environment is noticed."""
+
+_GRACE = 2.0
+_GRACE_OF_WORKER = 1.0
+"""nox kills a worker of `-j` two seconds after asking it to end: the tree must be gone then."""
+_INTERRUPT_PAUSE = 0.3
+"""nox's own: how long processes that Ctrl-C has reached as well may take to tidy up."""
+_PATIENCE = 5.0
+"""For processes that cannot be ended, as those of another user."""
+_STEP = 0.05
+_NUDGE = 0.2
+_PARENT_STEP = 1.0
 
 
 class Tree:
-    """Guards a block: what it starts ends with it, if it is stopped.
+    """The processes of one session, around the call of its function.
 
-    After the block, `stop` says what stopped it, and `survivors` which processes it
-    left running when nothing did. A block that is stopped may end in any way; the
-    caller then reports the stop. Signals are handled in the main thread only, and only
-    where nobody else handles them.
+        with tree:
+            try:
+                function()
+            except BaseException as error:
+                failure = error
+        if tree.stop is not None:
+            ...  # It was stopped, whatever the function returned, raised or caught.
+
+    An exception is raised only into what the frame with the `with` statement calls,
+    never into that frame itself, nor after the block. Outside the main thread signals
+    are not handled, and a timeout ends processes only.
     """
 
     def __init__(self, *, timeout: float | None, die_with_parent: bool, tag: str) -> None:
         self.stop: Stop | None = None
+        """What stopped the session, if anything did."""
         self.survivors: tuple[str, ...] = ()
+        """What still runs at the end: left alone, unless the session was stopped."""
         self._timeout = timeout
         self._die_with_parent = die_with_parent
         self.tag = tag
-        self._grace = _GRACE_OF_WORKER if die_with_parent else _GRACE
-        self._wake = threading.Event()
+        """The value of `TAG_VARIABLE`, which the caller gives to the session's commands."""
+        self._pid = os.getpid()
+        self._handler = self._on_signal  # One object, to recognise it by.
+        # The only queue that a signal handler may put into at any moment.
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._handled = contextlib.ExitStack()
+        self._deadline: float | None = None
         self._returned = False
+        self._ended = False
         self._hurry = False
-        self._handlers: dict[int, Any] = {}
-        self._before: frozenset[Process] = frozenset()
-        self._seen: set[Process] = set()
-        self._first_seen: dict[Process, float] = {}
+        self._grace_is_over = False
+        self._polls_parent = False
+        self._nudged = False
+        self._left_at = 0.0
+        self._frame: FrameType | None = None
+        self._interrupted: FrameType | None = None
 
-    def __enter__(self) -> Tree:  # noqa: PYI034 - nobody inherits from it
-        self._before = _processes.descendants(self.tag)
-        self._adopts = _processes.become_subreaper(wanted=True)
-        self._parent = os.getppid()
-        self._told_of_death = self._die_with_parent and _processes.die_with_parent(wanted=True)
-        if threading.current_thread() is threading.main_thread():
-            self._install()
-        self._watcher = threading.Thread(target=self._watch, name="nox-envs-tree", daemon=True)
-        self._watcher.start()
+    def __enter__(self) -> Tree:  # noqa: PYI034 - Self is not there before Python 3.11
+        self._frame = sys._getframe(1)  # noqa: SLF001 - the only way to it
+        self._main = threading.main_thread().ident or 0
+        if self._timeout is not None:
+            self._deadline = time.monotonic() + self._timeout
+        self._processes = _processes.of_tree(self.tag)
+        self._watcher = threading.Thread(target=self._watch, name="nox-envs tree", daemon=True)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._processes.close)
+            with contextlib.ExitStack() as handled:
+                handled.enter_context(self._handlers())
+                if self._die_with_parent:
+                    ours = signal.getsignal(signal.SIGTERM) is self._handler
+                    told = ours and handled.enter_context(_processes.die_with_parent())
+                    self._polls_parent = not told
+                    self._check_parent()
+                self._watcher.start()
+                self._handled = handled.pop_all()
+            undo.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(Stopped):
-            self._returned = True
-        self._returned = True
-        self._wake.set()
-        self._watcher.join()
-        if self.stop is None:
-            left = self._new()
-            self.survivors = tuple(sorted(str(process) for process in left))
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        if self._told_of_death:
-            _processes.die_with_parent(wanted=False)
-        if self._adopts:
-            _processes.become_subreaper(wanted=False)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._returned = True  # From here on signals are only noted.
+        self._bell.put(None)
+        self._frame = self._interrupted = None
+        try:
+            self._watcher.join()
+            self._handled.close()
+            # The thread was over already when a signal came in the last moment.
+            if self.stop is not None and not self._ended:
+                self._end()
+            left = sorted(self._processes.look(), key=lambda process: process.pid)
+            self.survivors = tuple(str(process) for process in left)
+        finally:
+            self._processes.close()
 
-    # -- in the main thread
+    # -- in the main thread -----------------------------------------------------------
 
-    def _install(self) -> None:
-        stops = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL,
-                 "SIGHUP": signal.SIG_DFL}  # fmt: skip
-        for name, default in stops.items():
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is default:
-                self._handlers[number] = signal.signal(number, self._on_signal)
-        alarm = getattr(signal, "SIGALRM", None)
-        if alarm is not None and signal.getsignal(alarm) is signal.SIG_DFL:
-            self._handlers[alarm] = signal.signal(alarm, self._on_poke)
+    @contextlib.contextmanager
+    def _handlers(self) -> Iterator[None]:
+        """Handle what nobody else does; a user's handlers are left alone, before and after."""
+        usual = dict.fromkeys([*_SIGNALS, *([_ALARM] if _ALARM else [])], signal.SIG_DFL)
+        expected = {**usual, signal.SIGINT: signal.default_int_handler}
+        if threading.current_thread() is not threading.main_thread():
+            expected = {}
+        free = {each: value for each, value in expected.items() if signal.getsignal(each) is value}
+        try:
+            for number in free:
+                signal.signal(number, self._handler)
+            yield
+        finally:
+            for number, value in free.items():
+                if signal.getsignal(number) is self._handler:
+                    signal.signal(number, value)
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.stop is None:
-            self.stop = Stop(signal.Signals(number).name)
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._pid or (number == _ALARM and self.stop is None):
+            _do_as_usual(number)
+            return
+        first = False
+        if number == _ALARM or (number == signal.SIGINT and self._nudged):
+            self._nudged = False
+        elif self.stop is None:
+            first = True
+            self.stop = _SIGNALS[signal.Signals(number)]
+            self._interrupted = self._frame_of_nox(frame)
+            self._bell.put(None)
         else:
             self._hurry = True
-        self._wake.set()
-        if not self._returned:
-            raise Stopped
+            self._bell.put(None)
+        if self.stop is not None and self._may_leave(frame, first=first):
+            self._left_at = time.monotonic()
+            raise Stopped(self.stop)
 
-    def _on_poke(self, _number: int, frame: FrameType | None) -> None:
-        """Leave Python code; a wait for a command ends by itself when the command does."""
-        while frame is not None:
-            if frame.f_globals.get("__name__") in {"nox.popen", "subprocess"}:
-                return
+    def _may_leave(self, frame: FrameType | None, *, first: bool) -> bool:
+        """Whether the function may be left where it is.
+
+        nox is not disturbed while it waits for a command that is being ended, but it is
+        told of the first signal, as it would be without us: it then ends the command
+        after the times that `session.run` was given.
+        """
+        if self._returned or frame is self._frame:
+            return False
+        if self._frame_of_nox(frame) is not None and not (first or self._grace_is_over):
+            return False
+        return not any(each.f_globals is globals() for each in self._stack(frame))
+
+    def _stack(self, frame: FrameType | None) -> Iterator[FrameType]:
+        """From the innermost frame to where the tree was entered."""
+        while frame is not None and frame is not self._frame:
+            yield frame
             frame = frame.f_back
-        if self.stop is not None and not self._returned:
-            raise Stopped
 
-    # -- in the watcher
+    def _frame_of_nox(self, frame: FrameType | None) -> FrameType | None:
+        """The frame in which nox runs a command, if it does."""
+        modules = {"nox.popen", "nox.command"}
+        running = (each for each in self._stack(frame) if each.f_globals.get("__name__") in modules)
+        return next(running, None)
+
+    # -- in the thread ----------------------------------------------------------------
 
     def _watch(self) -> None:
-        self._wait()
-        if self.stop is None and not self._returned:
-            self.stop = Stop.TIMEOUT
-        if self.stop is not None:
-            self._end_all()
-
-    def _wait(self) -> None:
-        """Until the block has returned, is stopped, or its time is over."""
-        polls = not self._adopts or (self._die_with_parent and not self._told_of_death)
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        while not self._wake.is_set():
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return
-            step = _POLL if polls else left
-            self._wake.wait(step if left is None or step is None else min(step, left))
-            if not self._adopts:
-                self._seen |= self._new()
-            if self._die_with_parent and os.getppid() != self._parent and self.stop is None:
-                self.stop = Stop.TERMINATE
-                return
-
-    def _end_all(self) -> None:
-        poked = 0.0
-        gave_up = None
-        while True:
+        if hasattr(signal, "pthread_sigmask"):
+            # A signal is to interrupt what the main thread waits for.
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        look_at = time.monotonic() + self._processes.looks_every
+        while self.stop is None and not self._returned:
             now = time.monotonic()
-            living = self._living()
-            for process in living:
-                first = self._first_seen.setdefault(process, now)
-                force = self._hurry or now - first > self._grace
-                if force or first == now:
-                    _processes.end(process, force=force)
+            pauses = [look_at - now, *([_PARENT_STEP] if self._polls_parent else [])]
+            if self._deadline is not None:
+                pauses.append(self._deadline - now)
+            self._sleep(max(0.0, min(pauses)))
             if self._returned:
-                gave_up = gave_up or now + _LAST_RESORT
-                if not living or now > gave_up:
+                break
+            now = time.monotonic()
+            if self._deadline is not None and now >= self._deadline:
+                self._stop(Stop.TIMEOUT)
+            if self._polls_parent:
+                self._check_parent()
+            if now >= look_at:
+                self._processes.look()
+                look_at = now + self._processes.looks_every
+        if self.stop is not None:
+            self._end()
+
+    def _stop(self, stop: Stop) -> None:
+        self.stop = self.stop or stop
+
+    def _check_parent(self) -> None:
+        if os.getppid() != _PARENT:
+            self._stop(Stop.TERMINATE)
+
+    def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._bell.get(timeout=seconds)
+
+    def _end(self) -> None:
+        """End every process until the function has returned and there is none."""
+        self._spare()
+        deadline = time.monotonic() + (_GRACE_OF_WORKER if self._die_with_parent else _GRACE)
+        nudge_at = 0.0
+        asked: set[_processes.Process] = set()
+        empty = 0
+        while not (self._returned and empty > 1):  # One may be missed that forks while we read.
+            now = time.monotonic()
+            self._grace_is_over = self._hurry or now >= deadline
+            if now >= max(nudge_at, self._left_at + _NUDGE) and not self._returned:
+                self._nudge()
+                nudge_at = now + _NUDGE
+            found = self._processes.search()
+            for process in found:
+                if self._grace_is_over or process not in asked:
+                    self._processes.end(process, kill=self._grace_is_over)
+            asked.update(found)
+            empty = 0 if found else empty + 1
+            if self._returned and now >= deadline + _PATIENCE:
+                break
+            self._sleep(_STEP / 10 if self._returned and not found else _STEP)
+        self._ended = True
+
+    def _spare(self) -> None:
+        """Ctrl-C has reached the session's processes as well: they may tidy up first.
+
+        The command that nox waits for may take the times that `session.run` was given,
+        after which nox itself ends it.
+        """
+        if self.stop is not Stop.INTERRUPT:
+            return
+        until = time.monotonic() + _INTERRUPT_PAUSE
+        while not self._returned and not self._hurry:
+            command = self._interrupted
+            if command is None:
+                if time.monotonic() >= until:
                     return
-            elif now - poked > _POKE_EVERY:
-                poked = now
-                self._poke()
-            time.sleep(_TICK)
+            else:
+                frame = sys._current_frames().get(self._main)  # noqa: SLF001 - it is documented
+                if not any(each is command for each in self._stack(frame)):
+                    return
+            self._sleep(_STEP / 5)
 
-    def _poke(self) -> None:
-        alarm = getattr(signal, "SIGALRM", None)
-        main = threading.main_thread().ident
-        if alarm in self._handlers and main is not None:
-            signal.pthread_kill(main, alarm)
-        elif alarm is None:
-            _thread.interrupt_main()
+    def _nudge(self) -> None:
+        """Have the handler run in the main thread, where alone an exception can be raised."""
+        for number in (_ALARM, signal.SIGINT):
+            if number is not None and signal.getsignal(number) is self._handler:
+                self._nudged = number == signal.SIGINT
+                if hasattr(signal, "pthread_kill"):
+                    signal.pthread_kill(self._main, number)
+                else:
+                    import _thread  # noqa: PLC0415 - for Windows
 
-    def _new(self) -> frozenset[Process]:
-        return _processes.descendants(self.tag) - self._before
+                    _thread.interrupt_main(number)
+                return
 
-    def _living(self) -> frozenset[Process]:
-        """What is to be ended: all that descends from the block, adopted or not."""
-        now = self._new()
-        if self._adopts:
-            return now
-        return now | frozenset(p for p in self._seen if _processes.is_alive(p))
+
+def _do_as_usual(number: int) -> None:
+    """For a fork of this process, and for an alarm that is not ours."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

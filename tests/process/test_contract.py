@@ -21,7 +21,7 @@ from nox_envs.errors import (
     StaleEnvironment,
     Unresolvable,
 )
-from support.index import Index
+from support.index import Form, Index
 from support.wheels import write_project
 
 if TYPE_CHECKING:
@@ -201,10 +201,16 @@ def test_releases_for_other_pythons_are_not_taken(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("form", ["html", "json"])
-def test_both_forms_of_the_simple_api(bench: Bench, form: str) -> None:
-    bench.index.form = form
-    bench.provision(dependencies=["beta==2.0"])
-    assert bench.installed() == {"alpha": "2.0", "beta": "2.0"}
+def test_both_forms_of_the_simple_api(bench: Bench, form: Form) -> None:
+    with Index(bench.root, form=form) as index:
+        index.wheel("alpha", "1.0")
+        index.wheel("alpha", "2.0")
+        index.yank("alpha", "2.0")
+        bench.index = index
+        bench.provision(dependencies=["alpha"])
+        assert bench.installed() == {"alpha": "1.0"}
+        with pytest.raises(ReleaseNotFound, match=r"The nearest is 1\.0"):
+            bench.provision(dependencies=["alpha==1.5"])
 
 
 def test_what_pip_cannot_do_is_said(bench: Bench) -> None:

@@ -144,12 +144,13 @@ class Bench:
         """Write the noxfile."""
         return self.write("noxfile.py", "import nox\nimport nox_envs\n\n" + textwrap.dedent(text))
 
-    def nox(self, *words: str, cwd: Path | None = None, **variables: str) -> Ran:
-        """Run nox in the project."""
+    def nox(self, *words: str, **variables: Any) -> Ran:
+        """Run nox in the project, or in `cwd`, with more variables in the shell."""
+        cwd = variables.pop("cwd", self.project)
         command = [sys.executable, "-m", "nox", *words]
         done = subprocess.run(
             command,
-            cwd=cwd or self.project,
+            cwd=cwd,
             env={**self.variables, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -65,8 +65,10 @@ def test_all_mistakes_are_reported_at_once() -> None:
         "    did you mean 5.2?",
         "dependencies[1]: '-r requirements.txt' is not a requirement",
         '    write requirements=["requirements.txt"]',
-        "dependencies[2]: 'django 4.2' is not a requirement: "
-        "Expected semicolon (after name with no version specifier) or end",
+        (
+            "dependencies[2]: 'django 4.2' is not a requirement: "
+            "Expected semicolon (after name with no version specifier) or end"
+        ),
         '    write "django==4.2"',
         "project: 'weel' is not one of 'wheel', 'editable', 'dependencies', False",
         "    did you mean wheel?",
@@ -156,7 +158,8 @@ def test_groups_and_extras_are_checked_against_pyproject() -> None:
         "extras[0]: pyproject.toml has no extra 'clii'",
         "    did you mean cli?",
     ]
-    assert parse("t", {"groups": "Test", "extras": "CLI"}, where="", pyproject=pyproject)
+    found = parse("t", {"groups": "Test", "extras": "CLI"}, where="", pyproject=pyproject)
+    assert (found.groups, found.extras) == (("Test",), ("CLI",))
 
 
 def test_durations() -> None:
