@@ -9,7 +9,7 @@ import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import nox
 
@@ -121,6 +121,7 @@ class CellRun:
             )
         else:
             job = self._job(cell, environment)
+            self._warn_of_unheard_indexes(directory)
             provisioned = provision(job, os.environ)
             session.log(_made(provisioned))
         session.env.update(variables)
@@ -184,6 +185,14 @@ class CellRun:
         }
 
     # -- what the user reads
+
+    def _warn_of_unheard_indexes(self, directory: Path) -> None:
+        kind: Literal["uv", "pip"] = "uv" if settings.find_uv(os.environ) else "pip"
+        other, variable = ("pip", "UV_INDEX") if kind == "uv" else ("uv", "PIP_EXTRA_INDEX_URL")
+        for url in settings.unheard_indexes(os.environ, kind=kind, directory=directory):
+            self.session.warn(
+                f"Only {other} was told of {url}: set {variable} if {kind} is to ask it."
+            )
 
     def _tell_undeclared(self, undeclared: Mapping[str, str]) -> None:
         if undeclared:

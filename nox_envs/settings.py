@@ -15,7 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from nox_envs import _variables
 from nox_envs._secrets import redact
@@ -36,6 +36,7 @@ __all__ = [
     "run_id",
     "test_environment",
     "tool_environment",
+    "unheard_indexes",
     "uv_config",
 ]
 
@@ -164,6 +165,26 @@ def index_urls(
         return ()
     extra = pip.get("PIP_EXTRA_INDEX_URL", "").split()
     return tuple(_simple([pip.get("PIP_INDEX_URL", _PYPI), *extra]))
+
+
+def unheard_indexes(
+    env: Mapping[str, str], *, kind: Literal["uv", "pip"], directory: Path | None = None
+) -> tuple[str, ...]:
+    """The indexes that only the other tool was told of, without credentials.
+
+    A package that lies there is taken from elsewhere, if another one has its name.
+    Indexes on this machine's disk are left out: nobody else can have put a package there.
+    """
+    other: Literal["uv", "pip"] = "pip" if kind == "uv" else "uv"
+    own = index_urls(env, kind=kind, directory=directory)
+    found = [
+        urlsplit(url)
+        for url in index_urls(env, kind=other, directory=directory)
+        if url.startswith("http") and url not in own and url != _PYPI
+    ]
+    return tuple(
+        urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) for parts in found
+    )
 
 
 def _uv_indexes(env: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import pytest
@@ -740,3 +741,25 @@ def test_the_names_are_noxs() -> None:
         assert f'"{name}"' in source
     assert "NOX_DEFAULT_VENV_BACKEND" in source
     assert "NOX_FORCE_VENV_BACKEND" not in source
+
+
+@pytest.mark.parametrize(
+    ("variables", "kind", "unheard"),
+    [
+        ({"PIP_EXTRA_INDEX_URL": "https://u:p@one/simple"}, "uv", ("https://one/simple/",)),
+        ({"PIP_EXTRA_INDEX_URL": "https://one/simple"}, "pip", ()),
+        ({"UV_INDEX": "https://one/simple"}, "pip", ("https://one/simple/",)),
+        ({"PIP_EXTRA_INDEX_URL": "file:///one/simple"}, "uv", ()),
+        ({"PIP_INDEX_URL": "https://one/simple"}, "uv", ()),
+        ({}, "uv", ()),
+    ],
+)
+def test_an_index_that_only_the_other_tool_knows(
+    env: dict[str, str],
+    tmp_path: Path,
+    variables: dict[str, str],
+    kind: Literal["uv", "pip"],
+    unheard: tuple[str, ...],
+) -> None:
+    found = settings.unheard_indexes(env | variables, kind=kind, directory=tmp_path)
+    assert found == unheard
