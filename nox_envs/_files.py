@@ -7,8 +7,10 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +23,7 @@ else:
 __all__ = [
     "move_into",
     "parse_toml",
+    "path_of_url",
     "read_text",
     "read_toml",
     "remove",
@@ -32,6 +35,9 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
+
+
+_STALE_SECONDS = 24 * 3600
 
 
 def read_text(path: Path) -> str:
@@ -47,6 +53,13 @@ def parse_toml(text: str) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """The values of a TOML file."""
     return parse_toml(path.read_text(encoding="utf-8"))
+
+
+def path_of_url(url: str) -> Path:
+    """The path that a `file:` URL names (RFC 8089)."""
+    from urllib.request import url2pathname  # noqa: PLC0415 - heavy, and seldom needed
+
+    return Path(url2pathname(urlsplit(url).path))
 
 
 def write_text(path: Path, text: str, *, private: bool = False) -> None:
@@ -95,9 +108,18 @@ def remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def scratch(label: str) -> Iterator[Path]:
-    """A private empty directory that is gone afterwards."""
-    path = Path(tempfile.mkdtemp(prefix=f"nox-envs-{label}-"))
+def scratch(label: str, *, within: Path | None = None) -> Iterator[Path]:
+    """A private empty directory that is gone afterwards.
+
+    What a process that was killed has left `within` is removed a day later.
+    """
+    if within is not None:
+        within.mkdir(parents=True, exist_ok=True)
+        for left in within.iterdir():
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    remove(left)
+    path = Path(tempfile.mkdtemp(prefix=f"nox-envs-{label}-", dir=within))
     try:
         yield path
     finally:

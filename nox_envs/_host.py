@@ -6,8 +6,9 @@ against the oldest nox that is supported and against the newest one.
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn, cast, overload
@@ -76,11 +77,9 @@ def into_cells(
     registered.__class__ = _cell_class(kind)
     object.__setattr__(registered, "_nox_envs", state)
     _fit(registered)
-    names = tuple(_names(declared, state))
-    mistakes = matrix.collisions([*_others(declared.name), *names])
+    mistakes = _claim(declared.name, _names(declared, state))
     if mistakes:
         raise DeclarationError(where=where, mistakes=mistakes)
-    object.__setattr__(registered, "_nox_envs_names", names)
     return registered
 
 
@@ -174,18 +173,23 @@ def _names(declared: Declaration, state: Any) -> Iterator[str]:
             yield from (f"{base}({spec})" for spec in specs)
 
 
-def _others(name: str) -> Iterator[str]:
-    """The names of all other sessions, as far as they are known by now."""
-    for other, func in nox.registry.get().items():
-        if other == name:
-            continue
-        own = getattr(func, "_nox_envs_names", None)
-        if own is not None:
-            yield from own
-        elif isinstance(func.python, list | tuple | set):
-            yield from (f"{other}-{python}" for python in func.python)
-        else:
-            yield f"{other}-{func.python}" if func.python else other
+_DIRECTORIES = matrix.Directories()
+"""Those of all sessions that have been registered in this process."""
+
+
+def _claim(session: str, names: Iterable[str]) -> tuple[Mistake, ...]:
+    """Take the environment directories of a session; a mistake for each that is taken."""
+    registry = nox.registry.get()
+    for other in registry.keys() - _DIRECTORIES.sessions - {session}:
+        _DIRECTORIES.claim(other, _plain_names(other, registry[other]))
+    return _DIRECTORIES.claim(session, names)
+
+
+def _plain_names(session: str, func: Any) -> list[str]:
+    """The names of a session of plain nox, without its parameters."""
+    if isinstance(func.python, list | tuple | set):
+        return [f"{session}-{python}" for python in func.python]
+    return [f"{session}-{func.python}" if func.python else session]
 
 
 class JustInTime(Sequence[str]):
@@ -216,6 +220,7 @@ class JustInTime(Sequence[str]):
         return iter(self._params)
 
 
+@functools.cache
 def knows_parallel() -> bool:
     """Whether this nox runs sessions in parallel (since 2026.8.10)."""
     return "allow_parallel" in inspect.signature(nox.session).parameters

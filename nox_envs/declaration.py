@@ -47,6 +47,8 @@ class Declaration:
     resolution: str = "highest"
     prerelease: bool = False
     cooldown: timedelta | None = None
+    cooldown_text: str = ""
+    """The same as it was written."""
     env: Mapping[str, str] = field(default_factory=dict)
     env_file: str | None = None
     pass_env: tuple[str, ...] | None = None
@@ -96,6 +98,7 @@ def parse(
         resolution=reader.choice("resolution", ("highest", "lowest-direct", "lowest"), "highest"),
         prerelease=reader.flag("prerelease"),
         cooldown=reader.cooldown(),
+        cooldown_text=str(options.get("cooldown") or ""),
         env=reader.env(),
         env_file=reader.text("env_file", None),
         pass_env=reader.texts("pass_env") if options.get("pass_env") is not None else None,

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Found",
     "Source",
+    "answers",
     "available",
     "inspect",
     "locate",
@@ -230,6 +231,13 @@ class _Wanted:
         known = version.release if found.is_exact else version.release[:2]
         return known[: len(self.release)] == self.release
 
+    def fits(self, version: str) -> bool:
+        """Tell if a whole version is one that was asked for, whoever implements it."""
+        known = Version(version.rstrip("+"))
+        if self.range is not None:
+            return self.range.contains(known, prereleases=True)
+        return known.release[: len(self.release)] == self.release
+
     def may_be(self, series: str) -> bool:
         """Tell if an interpreter of a series, whose patch is not known, may match."""
         known = Version(series).release
@@ -340,6 +348,15 @@ def _asked(
 def understands(python: str) -> bool:
     """Whether it can be told here if a Python is there; nox knows more forms."""
     return Path(python).is_absolute() or _parse(python) is not None
+
+
+def answers(python: str, version: str) -> bool:
+    """Whether an interpreter of that version is one that a session asked for.
+
+    True for what only nox understands: it has chosen.
+    """
+    wanted = None if Path(python).is_absolute() else _parse(python)
+    return wanted is None or wanted.fits(version)
 
 
 def path_for(python: str, env: Mapping[str, str]) -> str | None:

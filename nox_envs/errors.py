@@ -446,6 +446,11 @@ class ToolFailed(NoxEnvsError):
         return f"`{self.command}` failed (exit {self.returncode})"
 
     @property
+    def summary(self) -> str:
+        program = self.command.partition(" ")[0].replace("\\", "/").rpartition("/")[2]
+        return f"{program} failed (exit {self.returncode})"
+
+    @property
     def detail(self) -> str:
         return self.output.strip()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.errors import ExceptionGroup
+from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -70,11 +71,21 @@ class Gathered:
     extras: tuple[str, ...]
     lowest: tuple[NormalizedName, ...]
     """Axes whose release the index has to tell."""
+    directory: Path
+    pyproject: Pyproject | None
+    lines: tuple[str, ...] = ()
+    """Those of pyproject.toml, to tell where something is declared."""
 
     @property
     def sources(self) -> tuple[Local, ...]:
         """All that has to be built."""
         return (*((self.project,) if self.project else ()), *self.wanted.locals)
+
+    @property
+    def installed(self) -> tuple[Local, ...]:
+        """The local projects that are installed."""
+        own = (self.project,) if self.project and self.installs_project else ()
+        return (*own, *self.wanted.locals)
 
     def digest(self, cooldown: str) -> str:
         """Equal as long as what the user declared has not changed.
@@ -87,29 +98,41 @@ class Gathered:
             sorted([str(r.requirement), r.constraint, sorted(r.hashes)] for r in wanted.requests),
             sorted([one.editable, sorted(one.extras)] for one in self.sources),
             [self.installs_project, sorted(self.extras), wanted.resolution, wanted.prerelease],
-            [wanted.sources.index_url, wanted.sources.extra_index_urls, wanted.sources.find_links],
+            [wanted.sources.index_url, wanted.sources.extra_index_urls],
             [cooldown, wanted.interpreter.lock_marker, sorted(self.lowest)],
         ]
         return hashlib.sha256(json.dumps(entries).encode()).hexdigest()
 
     def with_project(
-        self, source: Local, name: str, requires_dist: Sequence[str], pyproject_lines: Sequence[str]
+        self, source: Local, name: NormalizedName, requires_dist: Sequence[str]
     ) -> Gathered:
-        """The same with what the metadata of a local project asks for."""
+        """The same with what the metadata of a local project asks for.
+
+        That may be another local project, by `[tool.uv.sources]` of this one.
+        """
         own = source is self.project
-        extras = self.extras if own else tuple(source.extras)
+        extras = self.extras if own else tuple(sorted(source.extras))
         markers = self.wanted.interpreter.markers
-        added = []
-        for requirement in expand_extras(name, requires_dist, extras, markers):
-            origin = source.origin
-            if own:
-                origin = _line_of(pyproject_lines, requirement, origin)
-            added.append(Request(requirement=requirement, origin=origin))
-        if extras:
+        requests = list(self.wanted.requests)
+        if own and not self.installs_project:
+            requests = _without_itself(requests, name, requires_dist, markers)
+        lines = self.lines if own else ()
+        added = [
+            Request(requirement=requirement, origin=_line_of(lines, requirement, source.origin))
+            for requirement in expand_extras(name, requires_dist, extras, markers)
+        ]
+        located: list[Local] = []
+        if own:
+            added, located = _located(added, self.pyproject, self.directory, markers)
+        if extras and (self.installs_project or not own):
             bare = Requirement(f"{name}[{','.join(extras)}]")
             added.append(Request(requirement=bare, origin=source.origin))
-        requests = (*self.wanted.requests, *added)
-        return replace(self, wanted=replace(self.wanted, requests=requests))
+        wanted = replace(
+            self.wanted,
+            requests=(*requests, *added),
+            locals=merged((*self.wanted.locals, *located)),
+        )
+        return replace(self, wanted=wanted)
 
     def with_release(self, name: NormalizedName, version: Version) -> Gathered:
         """The same with the release that an axis value `lowest` stands for."""
@@ -170,20 +193,29 @@ def gather(
                 constraint=parameter == "constraints",
                 asked_by=str(noxfile.origin(parameter, name)),
             )
-    project, installs = _project(declaration, pyproject, directory, noxfile)
-    if project is None and declaration.project != False and pyproject is not None:  # noqa: E712
-        requests += _static(declaration, pyproject, directory, interpreter)
-    requests, located = _apply_sources(requests, pyproject, directory)
+    if not directory.is_dir():
+        raise FileMissing(path=declaration.directory, asked_by="directory=")
     markers = interpreter.markers
+    lines = _pyproject_lines(directory)
+    project, installs = _project(declaration, pyproject, directory, noxfile)
+    if project is None and declaration.project is not False and pyproject is not None:
+        requests += _static(declaration, pyproject, lines, interpreter)
+        requires = _static_requires(pyproject)
+        requests = _without_itself(requests, pyproject.name, requires, markers)
+    kept, located = _located([*requests, *contents.requests], pyproject, directory, markers)
+    locals_ = merged([*(one for one in contents.locals if _is_wanted(one, markers)), *located])
+    extras = declaration.extras
+    if project is not None and installs:
+        same = [one for one in locals_ if one.path.resolve() == project.path]
+        locals_ = tuple(one for one in locals_ if one not in same)
+        editable = project.editable or any(one.editable for one in same)
+        project = replace(project, editable=editable)
+        extras = tuple(dict.fromkeys([*extras, *(e for one in same for e in sorted(one.extras))]))
     return Gathered(
         wanted=Wanted(
             interpreter=interpreter,
-            requests=tuple(
-                request
-                for request in (*requests, *contents.requests)
-                if applies(request.requirement, markers)
-            ),
-            locals=(*contents.locals, *located),
+            requests=tuple(kept),
+            locals=locals_,
             sources=contents.sources,
             resolution=declaration.resolution,
             prerelease=declaration.prerelease or contents.prerelease,
@@ -191,13 +223,42 @@ def gather(
         ),
         project=project,
         installs_project=installs,
-        extras=declaration.extras,
+        extras=extras,
         lowest=tuple(
             axis.name
             for axis in declaration.axes
             if axis.parameter in cell.values and cell.values[axis.parameter].is_lowest
         ),
+        directory=directory,
+        pyproject=pyproject,
+        lines=lines,
     )
+
+
+def merged(locals_: Iterable[Local]) -> tuple[Local, ...]:
+    """Each path once, with all extras that are asked for; editable if anybody wants it so."""
+    found: dict[Path, Local] = {}
+    for one in locals_:
+        path = one.path.resolve()
+        known = found.get(path, one)
+        found[path] = replace(
+            known,
+            path=path,
+            extras=known.extras | one.extras,
+            editable=known.editable or one.editable,
+        )
+    return tuple(found.values())
+
+
+def _is_wanted(local: Local, markers: Mapping[str, str]) -> bool:
+    return not local.marker or Marker(local.marker).evaluate({**markers, "extra": ""})
+
+
+def _pyproject_lines(directory: Path) -> tuple[str, ...]:
+    try:
+        return tuple(_files.read_text(directory / "pyproject.toml").splitlines())
+    except OSError:
+        return ()
 
 
 def _dependencies(declaration: Declaration, noxfile: Noxfile) -> list[Request]:
@@ -230,7 +291,7 @@ def _groups(
     if pyproject is None:
         asked_by = str(noxfile.origin("groups", declaration.groups[0]))
         raise FileMissing(path="pyproject.toml", asked_by=asked_by)
-    lines = _files.read_text(directory / "pyproject.toml").splitlines()
+    lines = _pyproject_lines(directory)
     found = []
     for group in declaration.groups:
         try:
@@ -257,41 +318,66 @@ def _project(
 ) -> tuple[Local | None, bool]:
     """The project where it has to be built, and whether it is to be installed."""
     kind = declaration.project
-    legacy = pyproject is None and (directory / "setup.py").exists()
+    unsaid = pyproject is None or not (pyproject.has_metadata or pyproject.is_package)
+    legacy = unsaid and (directory / "setup.py").exists()
     if kind is None:
-        kind = pyproject.default_kind if pyproject is not None else "wheel" if legacy else False
+        kind = "wheel" if legacy else pyproject.default_kind if pyproject is not None else False
     if kind is False:
         return None, False
     if pyproject is None and not legacy:
         origin = Origin(file=noxfile.path.name, line=noxfile.line, text=f'project="{kind}"')
         raise FileMissing(path="pyproject.toml", asked_by=str(origin))
-    static = pyproject is not None and not pyproject.is_dynamic
-    if kind == "dependencies" and (static or (pyproject is not None and not pyproject.is_package)):
+    static = pyproject is not None and not (pyproject.is_dynamic and pyproject.is_package)
+    if kind == "dependencies" and static and not legacy:
         return None, False
     origin = Origin(file="pyproject.toml", line=None, text=f'project="{kind}"')
     return Local(path=directory, origin=origin, editable=kind == "editable"), kind != "dependencies"
 
 
+def _static_requires(pyproject: Pyproject) -> list[str]:
+    return [*pyproject.requires_dist(), *pyproject.poetry_requires()]
+
+
 def _static(
-    declaration: Declaration, pyproject: Pyproject, directory: Path, interpreter: Interpreter
+    declaration: Declaration,
+    pyproject: Pyproject,
+    lines: Sequence[str],
+    interpreter: Interpreter,
 ) -> list[Request]:
     """The dependencies of a project that is not installed itself."""
-    if not pyproject.has_metadata:
-        return []
-    lines = _files.read_text(directory / "pyproject.toml").splitlines()
     default = Origin(file="pyproject.toml", line=None, text="dependencies")
     try:
-        requires = [*pyproject.requires_dist(), *pyproject.poetry_requires()]
+        requires = _static_requires(pyproject)
         expanded = expand_extras(
             pyproject.name or "", requires, declaration.extras, interpreter.markers
         )
     except InvalidRequirement as error:
-        mistake = Mistake(address="project.dependencies", problem=str(error).splitlines()[0])
+        mistake = Mistake(address="dependencies", problem=str(error).splitlines()[0])
         raise DeclarationError(where="pyproject.toml", mistakes=(mistake,)) from error
     return [
         Request(requirement=requirement, origin=_line_of(lines, requirement, default))
         for requirement in expanded
     ]
+
+
+def _without_itself(
+    requests: Iterable[Request],
+    name: NormalizedName | None,
+    requires_dist: Sequence[str],
+    markers: Mapping[str, str],
+) -> list[Request]:
+    """Requests for a project that is not installed, replaced by what its extras stand for.
+
+    A group may name the project to get an extra of it: `["demo[cli]"]`.
+    """
+    found = []
+    for request in requests:
+        if name is None or request.name != name:
+            found.append(request)
+            continue
+        expanded = expand_extras(name, requires_dist, request.requirement.extras, markers)
+        found += [replace(request, requirement=requirement) for requirement in expanded]
+    return found
 
 
 def _line_of(lines: Sequence[str], requirement: Requirement, default: Origin) -> Origin:
@@ -312,29 +398,30 @@ def _line_of(lines: Sequence[str], requirement: Requirement, default: Origin) ->
     return default
 
 
-def _apply_sources(
-    requests: Iterable[Request], pyproject: Pyproject | None, directory: Path
+def _located(
+    requests: Iterable[Request],
+    pyproject: Pyproject | None,
+    directory: Path,
+    markers: Mapping[str, str],
 ) -> tuple[list[Request], list[Local]]:
-    """`[tool.uv.sources]` as direct references, which both installers understand."""
-    sources = {
-        canonicalize_name(name): one
-        for name, one in (pyproject.sources if pyproject else {}).items()
-    }
+    """What is asked for in an environment: packages, and projects on this machine.
+
+    `[tool.uv.sources]` become direct references, which both installers understand.
+    """
+    sources = pyproject.sources if pyproject else {}
+    named = {canonicalize_name(name): source for name, source in sources.items()}
     kept, located, mistakes = list[Request](), list[Local](), list[Mistake]()
     for request in requests:
-        source = sources.get(request.name)
-        if source is None or request.axis or request.requirement.url:
-            kept.append(request)
+        if not applies(request.requirement, markers):
             continue
-        if isinstance(source, Mapping) and "path" in source:
-            located.append(
-                Local(
-                    path=(directory / source["path"]).resolve(),
-                    origin=request.origin,
-                    extras=frozenset(request.requirement.extras),
-                    editable=bool(source.get("editable", False)),
-                )
-            )
+        url = request.requirement.url or ""
+        source = None if request.axis or url or request.constraint else named.get(request.name)
+        if url.startswith("file:") and not request.constraint:
+            located.append(_local(request, _files.path_of_url(url), source))
+        elif source is None:
+            kept.append(request)
+        elif isinstance(source, Mapping) and "path" in source:
+            located.append(_local(request, directory / source["path"], source))
         elif isinstance(source, Mapping) and ("git" in source or "url" in source):
             bare = Requirement(str(request.requirement))
             bare.specifier, bare.url = type(bare.specifier)(), _direct(source)
@@ -350,6 +437,15 @@ def _apply_sources(
     if mistakes:
         raise DeclarationError(where="pyproject.toml", mistakes=tuple(mistakes))
     return kept, located
+
+
+def _local(request: Request, path: Path, source: Mapping[str, Any] | None) -> Local:
+    return Local(
+        path=path.resolve(),
+        origin=request.origin,
+        extras=frozenset(request.requirement.extras),
+        editable=bool((source or {}).get("editable", False)),
+    )
 
 
 def _direct(source: Mapping[str, Any]) -> str:

@@ -21,13 +21,14 @@ from packaging.version import Version
 from nox_envs.errors import LockInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
 
     from packaging.utils import NormalizedName
 
     from nox_envs.interpreter import Interpreter
 
-__all__ = ["Lock", "LockedLocal", "recorded_pins", "without_userinfo"]
+__all__ = ["Lock", "LockedLocal", "public_url", "recorded_pins"]
 
 
 def __dir__() -> list[str]:
@@ -44,7 +45,7 @@ class LockedLocal:
     name: NormalizedName
     version: Version
     directory: str
-    """The project, relative to the noxfile."""
+    """The project, relative to the lock."""
     content: str
     """A digest over the contents of its wheel; empty for an editable one."""
     editable: bool = False
@@ -98,10 +99,15 @@ class Lock:
         path: str,
         interpreter: Interpreter,
         own: Iterable[NormalizedName] = (),
+        base: Path | None = None,
+        extras: Collection[str] = (),
+        groups: Collection[str] = (),
     ) -> Lock:
         """The part of a PEP 751 document that is for one interpreter.
 
         `own` are local projects, which are built anew whatever the document says of them.
+        Paths in the document are relative to `base`. `extras` and `groups` choose among
+        its packages; without groups, its default ones are taken.
         Raises `LockInvalid` for a document that is malformed or not for the interpreter.
         """
         markers = interpreter.markers
@@ -110,7 +116,8 @@ class Lock:
         except PylockValidationError as error:
             raise LockInvalid(path=path, problem=f"is not a valid lock: {error}") from error
         environment: dict[str, str | frozenset[str]] = {**markers}
-        environment["dependency_groups"] = frozenset(pylock.default_groups or ())
+        environment["dependency_groups"] = frozenset(groups or pylock.default_groups or ())
+        environment["extras"] = frozenset(extras)
         if pylock.environments and not any(m.evaluate(markers) for m in pylock.environments):
             listed = "; ".join(str(marker) for marker in pylock.environments)
             raise LockInvalid(path=path, problem=f"is not for this environment, but for {listed}")
@@ -124,7 +131,7 @@ class Lock:
         recorded = _recorded_locals(facts, path)
         # The marker has been decided: in our document there are no groups for it to mean.
         chosen = [
-            replace(package, marker=None)
+            _placed(replace(package, marker=None), base)
             for package in pylock.packages
             if package.name not in recorded
             and not (package.directory and package.name in set(own))
@@ -138,7 +145,7 @@ class Lock:
         )
 
     def to_pylock(self) -> dict[str, Any]:
-        """The PEP 751 document, without a credential and without a path of this machine."""
+        """The PEP 751 document, without a credential."""
         local_packages = [
             Package(
                 name=local.name,
@@ -192,6 +199,25 @@ class Lock:
         return dict(pylock.to_dict())
 
 
+def _placed(package: Package, base: Path | None) -> Package:
+    """A package whose relative paths have been made absolute."""
+    if base is None:
+        return package
+
+    def place(source: Any) -> Any:
+        if source is None or not source.path or source.url:
+            return source
+        return replace(source, path=str((base / source.path).resolve()))
+
+    return replace(
+        package,
+        vcs=place(package.vcs),
+        archive=place(package.archive),
+        sdist=place(package.sdist),
+        wheels=[place(wheel) for wheel in package.wheels] if package.wheels else None,
+    )
+
+
 def _recorded_locals(facts: dict[str, Any], path: str) -> set[str]:
     """Take the names of local projects out of what an earlier run noted."""
     entries = facts.pop("locals", [])
@@ -225,8 +251,8 @@ def _refuse_incomplete(packages: Iterable[Package], path: str) -> None:
             raise LockInvalid(path=path, problem=problem)
 
 
-def without_userinfo(url: str) -> str:
-    """A URL without the user and password that it may hold.
+def public_url(url: str) -> str:
+    """A URL without the user, the password and the query, which may hold a token.
 
     The user of ssh is no secret, and without it nothing can be cloned.
     """
@@ -234,7 +260,7 @@ def without_userinfo(url: str) -> str:
     user, _, host = parts.netloc.rpartition("@")
     if "ssh" in parts.scheme and user:
         host = f"{user.partition(':')[0]}@{host}"
-    return urlunsplit(parts._replace(netloc=host))
+    return urlunsplit(parts._replace(netloc=host, query=""))
 
 
 def _public(package: Package) -> Package:
@@ -243,11 +269,11 @@ def _public(package: Package) -> Package:
     def clean(source: Any) -> Any:
         if source is None or not source.url:
             return source
-        return replace(source, url=without_userinfo(source.url))
+        return replace(source, url=public_url(source.url))
 
     return replace(
         package,
-        index=without_userinfo(package.index) if package.index else None,
+        index=public_url(package.index) if package.index else None,
         vcs=clean(package.vcs),
         archive=clean(package.archive),
         sdist=clean(package.sdist),

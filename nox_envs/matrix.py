@@ -10,10 +10,11 @@ from nox_envs.errors import Mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
     from nox_envs.declaration import Declaration
 
-__all__ = ["cell_of", "cells", "collisions", "combinations", "pythons"]
+__all__ = ["Directories", "cell_of", "cells", "combinations", "pythons"]
 
 
 def __dir__() -> list[str]:
@@ -101,19 +102,43 @@ def cells(declaration: Declaration) -> Iterator[Cell]:
             yield cell_of(declaration, python, labels)
 
 
-def collisions(names: Iterable[str]) -> tuple[Mistake, ...]:
-    """A mistake for each pair of cells that nox would give one environment directory."""
-    taken: dict[str, str] = {}
-    found = []
-    for name in names:
-        directory = environment_name(name)
-        other = taken.setdefault(directory, name)
-        if other != name:
-            found.append(
-                Mistake(
-                    address=name,
-                    problem=f"would share the environment directory {directory} with {other}",
-                    hint='label the values:   matrix={"attrs": {"old": "<24", "new": ">=24"}}',
+class Directories:
+    """Which cell has which environment directory, over all sessions of a noxfile.
+
+    nox maps every character that is not a word character to `-`, so that two cells may
+    be given one directory. Each session is looked at once, however many there are.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[str, str] = {}
+        self._of_session: dict[str, list[str]] = {}
+
+    @property
+    def sessions(self) -> AbstractSet[str]:
+        """The sessions that have claimed their directories."""
+        return self._of_session.keys()
+
+    def claim(self, session: str, names: Iterable[str]) -> tuple[Mistake, ...]:
+        """Take the directories of a session's cells; a mistake for each that is taken.
+
+        A session that is declared again gives back what it had.
+        """
+        for directory in self._of_session.pop(session, ()):
+            del self._cells[directory]
+        own = self._of_session.setdefault(session, [])
+        mistakes = []
+        for name in names:
+            directory = environment_name(name)
+            if directory not in self._cells:
+                self._cells[directory] = name
+                own.append(directory)
+            elif self._cells[directory] != name:
+                mistakes.append(
+                    Mistake(
+                        address=name,
+                        problem=f"would share the environment directory {directory} with "
+                        f"{self._cells[directory]}",
+                        hint='label the values:   matrix={"attrs": {"old": "<24", "new": ">=24"}}',
+                    )
                 )
-            )
-    return tuple(found)
+        return tuple(mistakes)

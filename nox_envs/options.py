@@ -281,7 +281,7 @@ class OptionsReader:
 
 def _extras_unknown(pyproject: Pyproject) -> bool:
     """Only the build backend knows the extras of a dynamic project."""
-    return "optional-dependencies" in pyproject.dynamic or not pyproject.name
+    return "optional-dependencies" in pyproject.dynamic or not pyproject.has_project
 
 
 def nearest(text: str, names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from packaging.requirements import InvalidRequirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 __all__ = ["ProjectKind", "Pyproject", "poetry_specifier", "supported_pythons"]
@@ -45,6 +46,8 @@ class Pyproject:
     """Whether it can be built: it has a build system, and nothing says otherwise."""
     has_metadata: bool = False
     """Whether it declares dependencies at all (`[project]` or `[tool.poetry]`)."""
+    has_project: bool = False
+    """Whether there is a `[project]` table, where extras would stand."""
     poetry: Mapping[str, Any] = field(default_factory=dict)
     """`[tool.poetry.dependencies]` of a project without `[project]`."""
     sources: Mapping[str, Any] = field(default_factory=dict)
@@ -71,6 +74,7 @@ class Pyproject:
             groups=_table(data, "dependency-groups"),
             is_package="build-system" in data and not unpackaged,
             has_metadata=bool(project or poetry),
+            has_project=bool(project),
             poetry={} if project else _table(poetry, "dependencies"),
             sources={**_poetry_paths(poetry if not project else {}), **_table(uv, "sources")},
         )
@@ -133,12 +137,23 @@ def _poetry_requirement(name: str, entry: Mapping[str, Any]) -> str:
         target = f" @ {entry['url']}"
     else:
         target = poetry_specifier(str(entry.get("version", "*")))
-    marker = f" ; {entry['markers']}" if entry.get("markers") else ""
+    markers = [str(entry["markers"])] if entry.get("markers") else []
+    if entry.get("platform"):
+        markers.append(f"sys_platform == '{entry['platform']}'")
+    if entry.get("python"):
+        for part in poetry_specifier(str(entry["python"])).split(","):
+            operator = re.match(r"[<>=!~]+", part)
+            if operator:
+                version = part[operator.end() :]
+                markers.append(f"python_version {operator[0]} '{version}'")
+    marker = f" ; ({') and ('.join(markers)})" if markers else ""
     return f"{name}{extras}{target}{marker}"
 
 
 def poetry_specifier(text: str) -> str:
     """A PEP 440 specifier for a poetry constraint: `^1.2` is `>=1.2,<2`."""
+    if "|" in text:
+        raise InvalidRequirement(f"{text}: alternatives (||) have no form in PEP 440")
     parts = [part for part in re.split(r"\s*,\s*|\s+(?=[\^~<>=!])", text.strip()) if part]
     return ",".join(filter(None, (_poetry_part(part) for part in parts)))
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from packaging.specifiers import SpecifierSet
 
@@ -17,6 +14,7 @@ from nox_envs.resolve.explain import explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
@@ -64,6 +62,21 @@ class Questions:
             lock=lock,
         )
 
+    def of_a_build(self, refused: Refused) -> NoxEnvsError:
+        """The same for a build, for which nothing has been asked of the index yet."""
+        return explain(
+            refused.done.output,
+            tool=self.tool,
+            returncode=refused.done.returncode,
+            requests=(),
+            python="",
+            platform_tags=None,
+            look_up=lambda _: index.Unreachable(reason="not asked"),
+            values={},
+            cooldown=None,
+            command=" ".join(refused.done.command),
+        )
+
     def lowest(self, name: NormalizedName, gathered: Gathered) -> Version:
         """The oldest stable release that the declaration admits."""
         asking = [r for r in gathered.wanted.requests if r.name == name]
@@ -100,7 +113,7 @@ class Questions:
 
 def _local(url: str) -> _http.Answer:
     """A page of an index that is a directory of this machine."""
-    page = Path(url2pathname(urlsplit(url).path)) / "index.html"
+    page = _files.path_of_url(url) / "index.html"
     try:
         body = _files.read_text(page).encode()
     except OSError:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nox_envs.interpreter import Interpreter
 
-__all__ = ["Installed", "differences", "installed", "missing_files"]
+__all__ = ["Installed", "differences", "installed", "is_pinned", "missing_files"]
 
 
 def __dir__() -> list[str]:
@@ -106,6 +106,14 @@ def _equal(text: str, version: Version) -> bool:
         return Version(text) == version
     except InvalidVersion:
         return False
+
+
+def is_pinned(one: Installed, pins: Mapping[NormalizedName, Version | None]) -> bool:
+    """Whether it is there because a lock says so."""
+    if one.name not in pins:
+        return False
+    version = pins[one.name]
+    return version is None or _equal(one.version, version)
 
 
 def missing_files(found: Iterable[Installed]) -> tuple[str, ...]:

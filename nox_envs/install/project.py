@@ -14,7 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from nox_envs import _files, _process
-from nox_envs.errors import BuildFailed
+from nox_envs.errors import BuildFailed, NoxEnvsError
 
 if TYPE_CHECKING:
     from nox_envs.interpreter import Interpreter
@@ -34,6 +34,10 @@ Copy = Callable[[Path, Path], Path]
 """Copies a project's tree to a directory, and tells where the project lies in it."""
 
 
+Excuse = Callable[[_process.Completed], NoxEnvsError | None]
+"""Tells whether a build failed for a reason that is not the project's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
     """A wheel, and what its metadata says."""
@@ -46,11 +50,15 @@ class Wheel:
     content: str
     """A digest over names and bytes of its members: equal for equal content, whenever
     it was built."""
+    metadata: str
+    """A digest over its metadata and entry points."""
+    tree: str
+    """The digest of the sources that it was built from."""
 
 
-def read_wheel(path: Path) -> Wheel:
+def read_wheel(path: Path, *, tree: str) -> Wheel:
     """Read a wheel's metadata (PEP 427, core metadata)."""
-    content = hashlib.sha256()
+    content, described = hashlib.sha256(), hashlib.sha256()
     metadata = ""
     with zipfile.ZipFile(path) as archive:
         for name in sorted(archive.namelist()):
@@ -59,6 +67,8 @@ def read_wheel(path: Path) -> Wheel:
                 metadata = data.decode("utf-8", errors="replace")
             content.update(f"{name}\0{len(data)}\0".encode())
             content.update(data)
+            if name.endswith((".dist-info/METADATA", ".dist-info/entry_points.txt")):
+                described.update(data)
     headers = HeaderParser().parsestr(metadata)
     return Wheel(
         path=path,
@@ -67,30 +77,41 @@ def read_wheel(path: Path) -> Wheel:
         requires_dist=tuple(headers.get_all("Requires-Dist") or ()),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         content=content.hexdigest(),
+        metadata=described.hexdigest(),
+        tree=tree,
     )
 
 
 def build_once(
-    source: Path, *, store: Path, interpreter: Interpreter, build: Build, copy: Copy
+    source: Path,
+    *,
+    digest: str,
+    store: Path,
+    interpreter: Interpreter,
+    build: Build,
+    copy: Copy,
+    excuse: Excuse,
 ) -> Wheel:
     """The wheel of a project; built by whoever comes first, waited for by the others.
 
-    `store` belongs to one run of nox: all its cells and processes share it. A wheel for
-    any Python serves every cell, another one those of the same build of Python. Raises
-    `BuildFailed`; a build that failed is not tried again in the run.
+    `store` belongs to one run of nox: all its cells and processes share it. `digest` is
+    over the sources, which a session of the run may change. A wheel for any Python serves
+    every cell, if its metadata is the same for every Python; another one serves those of
+    the same build of Python. Raises `BuildFailed`, and such a build is not tried again in
+    the run, or what `excuse` says of a failure that is not the project's.
     """
     from filelock import FileLock  # noqa: PLC0415 - not needed to list sessions
 
     if source.is_file() and source.suffix == ".whl":
-        return read_wheel(source)
-    key = hashlib.sha256(str(source).encode()).hexdigest()[:16]
+        return read_wheel(source, tree=digest)
+    key = hashlib.sha256(f"{source}\0{digest}".encode()).hexdigest()[:16]
     shelf = store / f"{key}-{source.stem[:40]}"
     shelf.mkdir(parents=True, exist_ok=True)
     with FileLock(shelf / "lock"):
         for place in (shelf / "any", shelf / interpreter.build):
             wheels = sorted(place.glob("*.whl"))
             if wheels:
-                return read_wheel(wheels[0])
+                return read_wheel(wheels[0], tree=digest)
         failure = shelf / interpreter.build / "failed"
         if failure.exists():
             raise _failed(source, interpreter, _files.read_text(failure))
@@ -101,12 +122,25 @@ def build_once(
             done = build(project, out)
             wheels = sorted(out.glob("*.whl"))
             if done.returncode != 0 or not wheels:
+                error = excuse(done)
+                if error is not None:
+                    raise error
                 log = done.output.replace(str(directory / "tree"), ".")
                 _files.write_text(failure, log)
                 raise _failed(source, interpreter, log)
-            universal = wheels[0].stem.endswith("-none-any")
+            universal = wheels[0].stem.endswith("-none-any") and _is_static(source)
             place = shelf / ("any" if universal else interpreter.build)
-            return read_wheel(_files.move_into(wheels[0], place))
+            return read_wheel(_files.move_into(wheels[0], place), tree=digest)
+
+
+def _is_static(source: Path) -> bool:
+    """Whether a project has one metadata for every Python, as far as can be told."""
+    try:
+        declared = _files.read_toml(source / "pyproject.toml").get("project", {})
+    except (OSError, ValueError):
+        return False
+    dynamic = set(declared.get("dynamic", ()))
+    return bool(declared) and not dynamic & {"dependencies", "optional-dependencies"}
 
 
 def _failed(source: Path, interpreter: Interpreter, log: str) -> BuildFailed:

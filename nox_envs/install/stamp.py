@@ -32,6 +32,11 @@ class Stamp:
     python: str
     """The full version: a patch release that replaced another makes it stale."""
     base_prefix: str
+    environment: str
+    """Where it was made: scripts and editable projects hold this path."""
+    isolation: str
+    sources: Mapping[str, str]
+    """Digests of the local projects' files, by their place."""
     inputs: str
     """Digest of all that was declared."""
     lock: str

@@ -65,6 +65,8 @@ class Local:
     origin: Origin
     extras: frozenset[str] = frozenset()
     editable: bool = False
+    marker: str = ""
+    """For which environments it is wanted; empty for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +78,25 @@ class Sources:
     find_links: tuple[str, ...] = ()
     trusted_hosts: tuple[str, ...] = ()
 
-    def variables(self, tool: Literal["uv", "pip"]) -> dict[str, str]:
-        """What tells a tool the same; not by options, which anybody can read in argv."""
+    def variables(self, tool: Literal["uv", "pip"], known: Mapping[str, str]) -> dict[str, str]:
+        """What tells a tool the same; not by options, which anybody can read in argv.
+
+        An index takes the place of the one in the variables that are `known`; all the
+        rest is added to what stands there.
+        """
         names = _UV_VARIABLES if tool == "uv" else _PIP_VARIABLES
-        joined = {
-            "index_url": self.index_url or "",
-            "extra_index_urls": " ".join(self.extra_index_urls),
-            "find_links": ("," if tool == "uv" else " ").join(self.find_links),
-            "trusted_hosts": " ".join(self.trusted_hosts),
+        between = {"find_links": ","} if tool == "uv" else {}
+        found = {names["index_url"]: self.index_url} if self.index_url else {}
+        lists = {
+            "extra_index_urls": self.extra_index_urls,
+            "find_links": self.find_links,
+            "trusted_hosts": self.trusted_hosts,
         }
-        return {names[key]: value for key, value in joined.items() if value}
+        for key, values in lists.items():
+            if values:
+                before = filter(None, [known.get(names[key], "")])
+                found[names[key]] = between.get(key, " ").join([*before, *values])
+        return found
 
 
 _UV_VARIABLES = {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +106,9 @@ class _Reader:
             text = self.text_of(path)
         except FileNotFoundError:
             raise FileMissing(path=label, asked_by=asked_by) from None
+        except OSError as error:
+            problem = f"{label} cannot be read: {error.strerror}"
+            return Contents(mistakes=(Mistake(address=asked_by, problem=problem),))
         contents = Contents()
         for number, line in _logical_lines(text):
             origin = Origin(file=label, line=number, text=line)
@@ -128,6 +130,10 @@ class _Reader:
         if not line.startswith("-"):
             return self._requirement(line, origin, path=path, constraint=constraint)
         option, value = _split_option(line)
+        if option in _NESTED and "://" in value:
+            problem = "a file on another machine is not read: its content is not yours to pin"
+            mistake = Mistake(address=f"{origin.file}:{origin.line}", problem=problem)
+            return Contents(mistakes=(mistake,))
         if option in _NESTED:
             return self.file(
                 Path(os.path.normpath(path.parent / value)),
@@ -154,14 +160,16 @@ class _Reader:
     ) -> Contents:
         line, hashes = _split_hashes(line)
         # `x-1-py3-none-any.whl` could be the name of a package, too.
-        if line.endswith(_ARCHIVES) and " " not in line:
-            local = _local(line, origin, path.parent, editable=editable)
-            if local is not None:
-                return Contents(locals=(local,))
+        local = _local(line, origin, path.parent, editable=editable)
+        if local is not None and constraint:
+            problem = f"a constraint cannot be a path: {line}"
+            mistake = Mistake(address=f"{origin.file}:{origin.line}", problem=problem)
+            return Contents(mistakes=(mistake,))
+        if local is not None and line.endswith(_ARCHIVES) and " " not in line:
+            return Contents(locals=(local,))
         try:
             requirement = Requirement(line)
         except InvalidRequirement as error:
-            local = _local(line, origin, path.parent, editable=editable)
             if local is not None:
                 return Contents(locals=(local,))
             problem = str(error).splitlines()[0]
@@ -170,7 +178,12 @@ class _Reader:
         if requirement.url and urlparse(requirement.url).scheme in {"", "file"} and not constraint:
             local = _local(requirement.url, origin, path.parent, editable=editable)
             if local is not None:
-                return Contents(locals=(replace(local, extras=frozenset(requirement.extras)),))
+                local = replace(
+                    local,
+                    extras=frozenset(requirement.extras),
+                    marker=str(requirement.marker or ""),
+                )
+                return Contents(locals=(local,))
         request = Request(
             requirement=requirement, origin=origin, constraint=constraint, hashes=hashes
         )
@@ -206,7 +219,7 @@ def _split_option(line: str) -> tuple[str, str]:
         return line, ""
     value = match[2].strip()
     if value[:1] in {'"', "'"}:
-        value = shlex.split(value)[0]
+        value = value[1:].partition(value[0])[0]
     return match[1], value
 
 
@@ -239,7 +252,8 @@ def _local(text: str, origin: Origin, directory: Path, *, editable: bool) -> Loc
         if os.name == "nt":
             plain = plain.lstrip("/")
         return Local(path=Path(plain), origin=origin, editable=editable)
-    match = _PATH.match(text.partition(";")[0].strip())
+    plain, _, marker = text.partition(";")
+    match = _PATH.match(plain.strip())
     if match is None or "://" in text:
         return None
     plain = match["path"].strip()
@@ -249,4 +263,4 @@ def _local(text: str, origin: Origin, directory: Path, *, editable: bool) -> Loc
         return None
     extras = frozenset(part.strip() for part in (match["extras"] or "").split(",") if part.strip())
     path = Path(os.path.normpath(directory / plain))
-    return Local(path=path, origin=origin, extras=extras, editable=editable)
+    return Local(path=path, origin=origin, extras=extras, editable=editable, marker=marker.strip())

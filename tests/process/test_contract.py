@@ -232,6 +232,69 @@ def test_cooldown(bench: Bench) -> None:
     assert bench.installed() == {"alpha": "1.1"}
 
 
+# -- local projects, found everywhere ---------------------------------------------------
+
+
+def test_uv_sources_of_the_projects_own_dependencies(bench: Bench) -> None:
+    bench.index.wheel("libx", "9.0")
+    write_project(bench.project / "libx", name="libx", requires=["gamma"])
+    write_project(bench.project, requires=["libx"])
+    with (bench.project / "pyproject.toml").open("a") as file:
+        file.write('[tool.uv.sources]\nlibx = { path = "libx" }\n')
+    bench.provision()
+    assert bench.installed() == {"demo": "1.0", "gamma": "1.0", "libx": "1.0"}
+
+
+def test_markers_of_local_projects(bench: Bench) -> None:
+    write_project(bench.project / "libx", name="libx")
+    uri = (bench.project / "libx").as_uri()
+    bench.write(
+        "requirements.txt",
+        f"./libx ; python_version < '3'\nlibx @ {uri} ; python_version < '3'\n",
+    )
+    bench.provision(
+        requirements=["requirements.txt"],
+        dependencies=[f"libx @ {uri} ; python_version < '3'"],
+    )
+    assert bench.installed() == {}
+
+
+def test_a_file_url_is_built_like_any_local_project(bench: Bench) -> None:
+    library = write_project(bench.project / "libx", name="libx")
+    bench.provision(dependencies=[f"libx @ {library.as_uri()}"])
+    assert bench.installed() == {"libx": "1.0"}
+    assert not (library / "build-was-here.txt").exists()
+
+
+def test_a_constraint_cannot_install(uv_bench: Bench) -> None:
+    write_project(uv_bench.project / "libx", name="libx")
+    uv_bench.write("limits.txt", "./libx\n")
+    with pytest.raises(DeclarationError, match="a constraint cannot be a path"):
+        uv_bench.provision(constraints=["limits.txt"])
+
+
+def test_the_project_named_in_a_file_is_the_project(bench: Bench) -> None:
+    write_project(bench.project, extras={"cli": ["gamma"]})
+    bench.write("requirements.txt", "-e .[cli]\n")
+    bench.provision(requirements=["requirements.txt"])
+    assert bench.installed() == {"demo": "1.0", "gamma": "1.0"}
+    assert not list(bench.environment.rglob("demo/__init__.py"))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_extras_of_a_project_that_is_not_installed(bench: Bench, *, dynamic: bool) -> None:
+    bench.index.wheel("demo", "77.0")
+    write_project(
+        bench.project,
+        requires=["alpha<2"],
+        extras={"cli": ["gamma"]},
+        groups={"test": ["demo[cli]"]},
+        dynamic=dynamic,
+    )
+    bench.provision(project="dependencies", extras=[] if not dynamic else ["cli"], groups=["test"])
+    assert bench.installed() == {"alpha": "1.1", "gamma": "1.0"}
+
+
 # -- reuse ----------------------------------------------------------------------------
 
 
@@ -267,8 +330,6 @@ def test_changed_sources_of_the_project_are_installed(bench: Bench) -> None:
     bench.provision()
     assert not bench.provision(reuse=True).fresh
     bench.write("demo/new.py", "fresh = True\n")
-    shelf = bench.project / ".nox" / ".cache" / "wheels-v1"
-    shelf.rename(shelf.with_name("the-next-run"))
     assert bench.provision(reuse=True).fresh
     assert list(bench.environment.rglob("demo/new.py"))
 
@@ -292,6 +353,58 @@ def test_no_install_uses_what_is_there_or_refuses(bench: Bench) -> None:
         bench.provision(reuse=True, no_install=True, dependencies=["alpha"])
 
 
+def test_what_is_moved_or_copied_is_not_believed(bench: Bench) -> None:
+    import shutil
+
+    bench.provision(dependencies=["alpha"])
+    moved = bench.root / "moved"
+    shutil.copytree(bench.project, moved, symlinks=True)
+    bench.project = moved
+    with pytest.raises(StaleEnvironment, match="and moved"):
+        bench.provision(reuse=True, no_install=True, dependencies=["alpha"])
+    assert bench.provision(reuse=True, dependencies=["alpha"]).fresh
+
+
+def test_a_changed_isolation_makes_the_environment_anew(uv_bench: Bench) -> None:
+    uv_bench.provision(dependencies=["alpha"])
+    (file,) = uv_bench.environment.rglob("alpha/__init__.py")
+    assert file.stat().st_nlink > 1
+    assert uv_bench.provision(reuse=True, dependencies=["alpha"], isolation="copy").fresh
+    (file,) = uv_bench.environment.rglob("alpha/__init__.py")
+    assert file.stat().st_nlink == 1
+
+
+def test_changed_metadata_of_an_editable_project(bench: Bench) -> None:
+    write_project(bench.project, requires=["alpha"])
+    bench.provision(project="editable")
+    write_project(bench.project, requires=["alpha", "gamma"])
+    with pytest.raises(StaleEnvironment):
+        bench.provision(reuse=True, no_install=True, project="editable")
+    assert bench.provision(reuse=True, project="editable").fresh
+    assert bench.installed() == {"alpha": "2.0", "demo": "1.0", "gamma": "1.0"}
+
+
+def test_sources_that_change_during_the_run_are_built_again(bench: Bench) -> None:
+    write_project(bench.project)
+    bench.provision()
+    bench.write("demo/generated.py", "new = True\n")
+    bench.provision()
+    assert list(bench.environment.rglob("demo/generated.py"))
+
+
+def test_ignored_files_that_a_build_needs(uv_bench: Bench) -> None:
+    import subprocess
+
+    write_project(uv_bench.project)
+    uv_bench.write("demo/made.py", "")
+    uv_bench.write(".gitignore", "made.py\n.nox\n")
+    subprocess.run(["git", "init", "-q"], cwd=uv_bench.project, check=True)
+    uv_bench.provision()
+    assert not list(uv_bench.environment.rglob("demo/made.py"))
+    uv_bench.provision(tree_include=["demo/made.py"])
+    assert list(uv_bench.environment.rglob("demo/made.py"))
+
+
 # -- locks ----------------------------------------------------------------------------
 
 
@@ -299,8 +412,14 @@ def test_a_lock_is_installed_exactly(bench: Bench) -> None:
     bench.provision(dependencies=["beta<2"])
     lock = (bench.environment / "pylock.toml").read_text()
     bench.write("pylock.toml", lock)
-    bench.provision(lock="pylock.toml", dependencies=["gamma"])
+    bench.provision(lock="pylock.toml", dependencies=["alpha<2"])
     assert bench.installed() == {"alpha": "1.1", "beta": "1.0"}
+    for declared, problem in (
+        (["gamma"], "does not hold gamma"),
+        (["alpha>1.1"], "holds alpha 1.1"),
+    ):
+        with pytest.raises(LockInvalid, match=problem):
+            bench.provision(lock="pylock.toml", dependencies=declared)
 
 
 def test_a_lock_with_a_wrong_hash_installs_nothing(bench: Bench) -> None:
@@ -358,8 +477,6 @@ def test_locked_notices_what_the_project_itself_declares(bench: Bench) -> None:
     bench.provision(locked=True)
     assert bench.installed() == {"alpha": "1.1", "demo": "1.0"}
     write_project(bench.project, requires=["alpha<2", "gamma"])
-    shelf = bench.project / ".nox" / ".cache" / "wheels-v1"
-    shelf.rename(shelf.with_name("the-next-run"))
     with pytest.raises(LockInvalid, match="was made for another declaration"):
         bench.provision(locked=True)
 
@@ -423,6 +540,20 @@ def test_an_index_that_is_down_says_nothing_about_releases(bench: Bench, mode: s
         bench.provision(dependencies=["alpha==1.0"])
     assert bench.index.fired
     assert "This says nothing about alpha==1.0." in str(caught.value)
+
+
+def test_an_index_that_is_down_while_building_is_not_the_projects_fault(bench: Bench) -> None:
+    write_project(bench.project)
+    project = bench.project / "pyproject.toml"
+    project.write_text(project.read_text().replace("requires = []", 'requires = ["alpha"]'))
+    assert 'requires = ["alpha"]' in project.read_text()
+    bench.index.fail(None, "500")
+    with pytest.raises(IndexUnreachable):
+        bench.provision()
+    assert bench.index.fired
+    bench.index.heal()
+    bench.provision()
+    assert bench.installed() == {"demo": "1.0"}
 
 
 def test_a_build_that_fails_shows_the_end_of_its_log(bench: Bench) -> None:

@@ -229,9 +229,8 @@ def test_a_package_is_built_and_its_dependencies_are_left_to_its_metadata(place:
     assert found.sources == (found.project,)
     built = found.with_project(
         found.project,
-        "demo",
+        canonicalize_name("demo"),
         ["six>=1", "click>=8 ; extra == 'cli'", "new ; extra == 'cli'"],
-        PYPROJECT.splitlines(),
     )
     assert [show(one) for one in built.wanted.requests] == [
         ("six>=1", "pyproject.toml:4   six>=1"),
@@ -299,7 +298,7 @@ def test_dependencies_that_cannot_be_read(place: Place) -> None:
     place.write("pyproject.toml", '[project]\nname="a"\ndependencies=["a b"]\n')
     with pytest.raises(DeclarationError) as caught:
         place.gather()
-    assert caught.value.mistakes[0].address == "project.dependencies"
+    assert caught.value.mistakes[0].address == "dependencies"
 
 
 def test_pyproject_that_is_no_toml(place: Place) -> None:

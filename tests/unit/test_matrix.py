@@ -105,7 +105,13 @@ def test_what_a_value_asks_for(text: str, requirement: str) -> None:
 
 
 def test_cells_never_share_an_environment_directory() -> None:
-    (mistake,) = matrix.collisions(["t-3.11(attrs='>=24')", "t-3.11(attrs='<24')"])
+    names = ["t-3.11(attrs='>=24')", "t-3.11(attrs='<24')"]
+    directories = matrix.Directories()
+    (mistake,) = directories.claim("t", names)
+    assert directories.claim("t", names[:1]) == ()
+    assert len(directories.claim("other", names[1:])) == 1
+    assert directories.claim("t", []) == ()
+    assert directories.claim("other", names[1:]) == ()
     assert mistake.problem == (
         "would share the environment directory t-3-11-attrs-24 with t-3.11(attrs='>=24')"
     )

@@ -86,6 +86,7 @@ def test_everything_that_is_read() -> None:
         groups={"test": ["pytest"]},
         is_package=True,
         has_metadata=True,
+        has_project=True,
         sources={"six": {"path": "six"}},
     )
 

@@ -1,0 +1,196 @@
+"""The tools that provision one cell: who resolves, installs and builds, and in which shell."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from nox_envs import _files, _process, settings
+from nox_envs.errors import FileMissing, IndexUnreachable, NeedsUv, NoxEnvsError
+from nox_envs.install import check, project
+from nox_envs.install.via_pip import PipInstaller
+from nox_envs.install.via_uv import UvInstaller
+from nox_envs.questions import Questions
+from nox_envs.resolve.via_pip import PipResolver
+from nox_envs.resolve.via_uv import UvResolver
+from nox_envs.run import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nox_envs.cell import Cell
+    from nox_envs.declaration import Declaration
+    from nox_envs.gather import Gathered, Noxfile
+    from nox_envs.install.interface import Installer
+    from nox_envs.interpreter import Interpreter
+    from nox_envs.resolve.interface import Resolver
+    from nox_envs.resolve.requests import Local
+
+__all__ = ["Job", "Toolbox"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_WHEELS = "wheels-v1"
+_STALE_RUN_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One cell to provision, and the place for it."""
+
+    name: str
+    """What the host calls the cell."""
+    cell: Cell
+    declaration: Declaration
+    noxfile: Noxfile
+    environment: Path
+    """The virtual environment that the host has made."""
+    python: Path
+    """Its interpreter."""
+    cache: Path
+    """Ours to write to, for this checkout."""
+    run: str
+    """The id of this run of nox, shared by its processes."""
+    reused: bool
+    """Whether the host found the environment instead of making it."""
+    no_install: bool
+    """Whether the user forbade to install into an environment that is there."""
+    recreate: Callable[[], None]
+    """Has the host make the environment anew."""
+
+    @property
+    def directory(self) -> Path:
+        """The base of the files that the declaration names."""
+        return (self.noxfile.path.parent / self.declaration.directory).resolve()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolbox:
+    """The tools for one job."""
+
+    job: Job
+    variables: Mapping[str, str]
+    """Those of the user's shell."""
+    scratch: Path
+
+    @property
+    def uv(self) -> Path | None:
+        """uv, where it is installed and wanted."""
+        found = settings.find_uv(self.variables)
+        return Path(found) if found else None
+
+    @property
+    def name(self) -> Literal["uv", "pip"]:
+        return "uv" if self.uv else "pip"
+
+    def refuse_without_installer(self, interpreter: Interpreter) -> None:
+        """Raise `NeedsUv` where neither uv nor the environment's pip can install."""
+        there = {one.name for one in check.installed(interpreter)}
+        if not self.uv and "pip" not in there:
+            raise NeedsUv(
+                what="an environment without pip",
+                reason=f"{self.job.environment.name} was made without pip, which would install.",
+            )
+
+    def resolver(self, gathered: Gathered) -> Resolver:
+        env = self._tool_env(gathered)
+        if self.uv:
+            return UvResolver(uv=self.uv, env=env)
+        return PipResolver(python=self.job.python, env=env)
+
+    def installer(self, gathered: Gathered) -> Installer:
+        env = self._tool_env(gathered)
+        if self.uv:
+            copies = self.job.declaration.isolation == "copy"
+            return UvInstaller(uv=self.uv, env=env, copies=copies)
+        return PipInstaller(env=env)
+
+    @property
+    def questions(self) -> Questions:
+        return Questions(
+            cell=self.job.cell,
+            variables=self.variables,
+            directory=self.job.directory,
+            tool=self.name,
+            cooldown=self.job.declaration.cooldown_text or None,
+        )
+
+    # -- local projects
+
+    def digest(self, source: Local) -> str:
+        """A digest over the files of a local project."""
+        return self.digest_of(source.path)
+
+    def digest_of(self, path: Path) -> str:
+        """A digest over the files of the project in a directory, or over an archive."""
+        include = self.job.declaration.tree_include
+        return tree.digest(path, env=self._env("build"), include=include) if path.exists() else ""
+
+    def wheel(self, source: Local, interpreter: Interpreter) -> project.Wheel:
+        """The wheel of a local project, built once in this run of nox."""
+        if not source.path.exists():
+            raise FileMissing(path=str(source.path), asked_by=str(source.origin))
+        shelves = self.job.cache / _WHEELS
+        _forget_old_runs(shelves, self.job.run)
+        return project.build_once(
+            source.path,
+            digest=self.digest(source),
+            store=shelves / self.job.run,
+            interpreter=interpreter,
+            build=lambda directory, out: self._build(directory, out, interpreter),
+            copy=self._copy,
+            excuse=self._excuse,
+        )
+
+    def _build(self, directory: Path, out: Path, interpreter: Interpreter) -> _process.Completed:
+        command: list[str | Path]
+        if self.uv:
+            command = [self.uv, "build", "--wheel", "--python", interpreter.path,
+                       "--out-dir", out, directory]  # fmt: skip
+        else:
+            command = [interpreter.path, "-I", "-m", "pip", "wheel", "--no-deps",
+                       "--wheel-dir", out, directory]  # fmt: skip
+        return _process.run(command, env=self._env("build"), cwd=self.scratch)
+
+    def _copy(self, source: Path, target: Path) -> Path:
+        include = self.job.declaration.tree_include
+        return tree.copy(source, target, env=self._env("build"), include=include)
+
+    def _excuse(self, done: _process.Completed) -> NoxEnvsError | None:
+        """The error for a build that could not even begin, which is not the project's fault."""
+        error = self.questions.of_a_build(_process.Refused(self.name, done))
+        return error if isinstance(error, IndexUnreachable) else None
+
+    # -- shells
+
+    def _tool_env(self, gathered: Gathered) -> dict[str, str]:
+        """The environment of the resolver and the installer, with what the files say."""
+        env = self._env(self.name)
+        return {**env, **gathered.wanted.sources.variables(self.name, env)}
+
+    def _env(self, kind: settings.Kind) -> dict[str, str]:
+        """The scrubbed environment of a tool; uv reads a settings file of ours alone."""
+        env = settings.tool_environment(self.variables, kind=kind, directory=self.job.directory)
+        if kind != "pip" and self.uv:
+            file = self.scratch / "uv.toml"
+            if not file.exists():
+                config = settings.uv_config(self.variables, self.job.directory)
+                _files.write_toml(file, config, private=True)
+            env["UV_CONFIG_FILE"] = str(file)
+        return env
+
+
+def _forget_old_runs(shelves: Path, run: str) -> None:
+    """Remove the wheels of runs that ended long ago; several processes may try at once."""
+    if (shelves / run).exists() or not shelves.exists():
+        return
+    for shelf in shelves.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - shelf.stat().st_mtime > _STALE_RUN_SECONDS:
+                _files.remove(shelf)
