@@ -32,7 +32,9 @@ def pythons(declaration: Declaration) -> tuple[str, ...] | None:
     added = [python for rule in declaration.include for python in rule.python]
     if declaration.pythons is None and not added:
         return None
-    every = dict.fromkeys([*(declaration.pythons or ()), *added])
+    every = tuple(dict.fromkeys([*(declaration.pythons or ()), *added]))
+    if not declaration.exclude:
+        return every
     return tuple(python for python in every if any(True for _ in combinations(declaration, python)))
 
 
@@ -42,6 +44,9 @@ def combinations(declaration: Declaration, python: str | None) -> Iterator[Label
     A Python that the declaration does not name (nox's `--extra-python`) has the whole
     product, too; one that only `include` names has what that says.
     """
+    if not (declaration.axes or declaration.exclude or declaration.include):
+        yield {}
+        return
     added_only = {one for rule in declaration.include for one in rule.python} - set(
         declaration.pythons or ()
     )
