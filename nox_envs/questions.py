@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from packaging import tags
 from packaging.specifiers import SpecifierSet
 
 from nox_envs import _files, _http, settings
@@ -16,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from packaging.tags import Tag
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
     from nox_envs._process import Refused
     from nox_envs.cell import Cell
     from nox_envs.gather import Gathered
+    from nox_envs.interpreter import Interpreter
 
 __all__ = ["Questions"]
 
@@ -53,10 +57,11 @@ class Questions:
             returncode=refused.done.returncode,
             requests=wanted.requests,
             python=wanted.interpreter.version,
-            platform_tags=None,
+            platform_tags=_tags(wanted.interpreter),
             look_up=lambda name: self._releases(name, gathered),
             values=self.cell.labels,
             cooldown=self.cooldown,
+            exclude_newer=_instant(wanted.exclude_newer),
             command=" ".join(refused.done.command),
             prerelease=wanted.prerelease,
             lock=lock,
@@ -109,6 +114,28 @@ class Questions:
         if url.startswith("file:"):
             return _local(url)
         return _http.get(url, timeout=_TIMEOUT, env=self.variables, headers=headers)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+
+
+def _tags(interpreter: Interpreter) -> frozenset[Tag] | None:
+    """The tags of the wheels that CPython can use; None for another Python."""
+    if interpreter.markers["implementation_name"] != "cpython":
+        return None
+    major, minor, *_ = interpreter.python.split(".")
+    version = (int(major), int(minor))
+    name = f"cp{major}{minor}"
+    # The SOABI of a free-threaded build is `cpython-313t-...`.
+    threads = "t" if f"-{major}{minor}t" in interpreter.build else ""
+    platforms = list(tags.platform_tags())
+    return frozenset(
+        [
+            *tags.cpython_tags(version, [f"{name}{threads}"], platforms),
+            *tags.compatible_tags(version, name, platforms),
+        ]
+    )
 
 
 def _local(url: str) -> _http.Answer:

@@ -40,6 +40,7 @@ from nox_envs.resolve.index import NotThere, Releases, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from packaging.tags import Tag
 
@@ -68,6 +69,7 @@ def explain(
     values: Mapping[str, str],
     cooldown: str | None,
     command: str,
+    exclude_newer: datetime | None = None,
     prerelease: bool = False,
     wheels_only: bool = False,
     lock: str = "",
@@ -91,6 +93,7 @@ def explain(
         look_up=look_up,
         values=values,
         cooldown=cooldown,
+        exclude_newer=exclude_newer,
         prerelease=prerelease,
         wheels_only=wheels_only,
         lock=lock,
@@ -112,6 +115,7 @@ class _Explainer:
     look_up: Callable[[str], Releases | NotThere | Unreachable]
     values: Mapping[str, str]
     cooldown: str | None
+    exclude_newer: datetime | None
     prerelease: bool
     wheels_only: bool
     lock: str
@@ -327,6 +331,7 @@ class _Explainer:
             builds_are_off=self.wheels_only or self.said.builds_are_off,
             seen=self.said.seen.get(name),
             has_cooldown=self.cooldown is not None,
+            exclude_newer=self.exclude_newer,
         )
 
     def _asking(self, name: NormalizedName) -> list[Request]:

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from packaging.specifiers import SpecifierSet
     from packaging.tags import Tag
@@ -48,6 +49,8 @@ class Circumstances:
     seen: Sequence[SpecifierSet] | None = None
     """The only versions that the tool saw; None if it did not say."""
     has_cooldown: bool = False
+    exclude_newer: datetime | None = None
+    """Files that were uploaded after that are not taken, nor those whose time is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,15 @@ def _filters(
             Why.SOURCE_ONLY,
             lambda release: any(
                 file.is_wheel and _usable(file, python, tags) for file in release.files
+            ),
+        )
+    newest = circumstances.exclude_newer
+    if newest is not None:
+        yield (
+            Why.TOO_YOUNG,
+            lambda release: any(
+                file.upload_time is not None and file.upload_time <= newest
+                for file in release.files
             ),
         )
     seen = circumstances.seen
