@@ -59,9 +59,6 @@ _SIGNALS = {getattr(signal, name): stop for name, stop in _STOPS.items() if hasa
 _ALARM = getattr(signal, "SIGALRM", None)
 """Runs the handler in the main thread, even where that waits in the system."""
 
-_PARENT = os.getppid()
-"""Who it was at first: a parent that ends while nox makes the environment is noticed."""
-
 _GRACE = 2.0
 _GRACE_OF_WORKER = 1.0
 """nox kills a worker of `-j` two seconds after asking it to end: the tree must be gone then."""
@@ -90,13 +87,17 @@ class Tree:
     are not handled, and a timeout ends processes only.
     """
 
-    def __init__(self, *, timeout: float | None, die_with_parent: bool, tag: str) -> None:
+    def __init__(
+        self, *, timeout: float | None, die_with_parent: bool, tag: str, parent: int | None = None
+    ) -> None:
         self.stop: Stop | None = None
         """What stopped the session, if anything did."""
         self.survivors: tuple[str, ...] = ()
         """What still runs at the end: left alone, unless the session was stopped."""
         self._timeout = timeout
         self._die_with_parent = die_with_parent
+        # Who it was at first: a parent that ends while nox makes the environment is noticed.
+        self._parent = os.getppid() if parent is None else parent
         self.tag = tag
         """The value of `TAG_VARIABLE`, which the caller gives to the session's commands."""
         self._pid = os.getpid()
@@ -249,7 +250,7 @@ class Tree:
         self.stop = self.stop or stop
 
     def _check_parent(self) -> None:
-        if os.getppid() != _PARENT:
+        if os.getppid() != self._parent:
             self._stop(Stop.TERMINATE)
 
     def _sleep(self, seconds: float) -> None:

@@ -47,10 +47,10 @@ __all__ = [
     "answers",
     "available",
     "inspect",
+    "is_too_old",
     "locate",
     "missing",
     "path_for",
-    "understands",
 ]
 
 
@@ -345,9 +345,13 @@ def _asked(
         return None
 
 
-def understands(python: str) -> bool:
-    """Whether it can be told here if a Python is there; nox knows more forms."""
-    return Path(python).is_absolute() or _parse(python) is not None
+def is_too_old(python: str) -> bool:
+    """Whether no environment can be made for what a session asks for."""
+    wanted = None if Path(python).is_absolute() else _parse(python)
+    return wanted is not None and () < wanted.release[:2] < _OLDEST[: len(wanted.release)]
+
+
+_OLDEST = (3, 7)
 
 
 def answers(python: str, version: str) -> bool:

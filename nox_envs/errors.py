@@ -26,6 +26,7 @@ __all__ = [
     "NoWheel",
     "NoxEnvsError",
     "PackageNotFound",
+    "PythonTooOld",
     "ReleaseNotFound",
     "StaleEnvironment",
     "ToolFailed",
@@ -187,6 +188,21 @@ class InterpreterMissing(NoxEnvsError):
     @property
     def hints(self) -> tuple[str, ...]:
         return ("      or: ".join(self.commands),) if self.commands else ()
+
+
+@dataclass(kw_only=True, eq=False)
+class PythonTooOld(NoxEnvsError):
+    """No tool makes environments for that Python any more."""
+
+    python: str
+
+    @property
+    def message(self) -> str:
+        return f"Python {self.python} is too old to make an environment with"
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        return ("leave it out: Python 3.7 is the oldest that virtualenv and uv can serve",)
 
 
 # -- resolving ------------------------------------------------------------------------

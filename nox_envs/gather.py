@@ -175,6 +175,8 @@ def gather(
     """Read all that a cell asks for. `variables` fill `${NAME}` in requirement files."""
     base = noxfile.path.parent
     directory = (base / declaration.directory).resolve()
+    if not directory.is_dir():
+        raise FileMissing(path=declaration.directory, asked_by="directory=")
     pyproject = read_pyproject(directory)
     requests = [*_dependencies(declaration, noxfile), *_axes(cell, noxfile)]
     if declaration.groups:
@@ -193,8 +195,6 @@ def gather(
                 constraint=parameter == "constraints",
                 asked_by=str(noxfile.origin(parameter, name)),
             )
-    if not directory.is_dir():
-        raise FileMissing(path=declaration.directory, asked_by="directory=")
     markers = interpreter.markers
     lines = _pyproject_lines(directory)
     project, installs = _project(declaration, pyproject, directory, noxfile)
@@ -420,7 +420,7 @@ def _located(
             located.append(_local(request, _files.path_of_url(url), source))
         elif source is None:
             kept.append(request)
-        elif isinstance(source, Mapping) and "path" in source:
+        elif isinstance(source, Mapping) and isinstance(source.get("path"), str):
             located.append(_local(request, directory / source["path"], source))
         elif isinstance(source, Mapping) and ("git" in source or "url" in source):
             bare = Requirement(str(request.requirement))

@@ -34,14 +34,15 @@ class MatrixReader:
         if value is False:
             self.wrong("python", "False makes no environment", "use plain @nox.session for it")
             return None
-        items = (value,) if isinstance(value, str | int | float) else tuple(value)
+        single = isinstance(value, str | int | float) or not isinstance(value, Iterable)
+        items = (value,) if single else tuple(value)
         for index, item in enumerate(items):
-            address = "python" if isinstance(value, str | int | float) else f"python[{index}]"
+            address = "python" if single else f"python[{index}]"
             if isinstance(item, float) or (isinstance(item, int) and not isinstance(item, bool)):
                 # 3.10 as a number is 3.1: only the user can tell which one is meant.
                 hint = 'write the version in quotes, such as "3.10"'
                 self.wrong(address, f"{item!r} is a number", hint)
-            elif not isinstance(item, str) or not item:
+            elif not isinstance(item, str) or not item.strip() or item != item.strip():
                 self.wrong(address, f"{item!r} is not a Python version")
         if not items:
             self.wrong("python", "an empty list leaves no session")
@@ -113,6 +114,13 @@ class MatrixReader:
         if not isinstance(text, str) or not isinstance(label, str) or not text or not label:
             self.wrong(address, f"{text!r} is not a string")
             return None
+        if not (label.isprintable() and text.isprintable()):
+            self.wrong(address, f"{text!r} holds a character that cannot be shown")
+            return None
+        if re.search(r"://[^/\s]*:[^/\s]*@", label):
+            hint = 'label the value:   {"mine": "@ https://..."}, and take the password from netrc'
+            self.wrong(address, "a URL with a password would stand in the session's name", hint)
+            return None
         return AxisValue(label=label, text=text.strip())
 
     def rules(
@@ -122,6 +130,9 @@ class MatrixReader:
         if isinstance(value, Mapping):
             value = [value]
         found = []
+        if not isinstance(value, Iterable) or isinstance(value, str):
+            self.wrong(name, f"{value!r} is not a list of mappings")
+            return ()
         for index, rule in enumerate(value):
             address = f"{name}[{index}]"
             if not isinstance(rule, Mapping) or not rule:
@@ -140,7 +151,11 @@ class MatrixReader:
         for key, wanted in rule.items():
             texts = (wanted,) if isinstance(wanted, str) else wanted
             place = f"{address}[{key!r}]"
-            if isinstance(texts, int | float) or not all(isinstance(one, str) for one in texts):
+            if (
+                isinstance(texts, Mapping)
+                or not isinstance(texts, Iterable)
+                or not all(isinstance(one, str) and one.isprintable() for one in texts)
+            ):
                 self.wrong(place, f"{wanted!r} is not a string", f'write "{wanted}", with quotes')
             elif key == "python":
                 python = tuple(texts)

@@ -122,7 +122,14 @@ _MISPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
 def parse_duration(text: str) -> timedelta | None:
     """`7 days`, `36 hours`, `2 weeks`; None for anything else."""
     match = re.fullmatch(r"\s*(\d+)\s*(second|minute|hour|day|week)s?\s*", text)
-    return timedelta(**{f"{match[2]}s": int(match[1])}) if match else None
+    if match is None or len(match[1]) > _MOST_DIGITS:
+        return None
+    return timedelta(**{f"{match[2]}s": int(match[1])})
+
+
+_LONGEST = 10**8
+"""Seconds, some three years."""
+_MOST_DIGITS = 5
 
 
 class OptionsReader:
@@ -156,7 +163,7 @@ class OptionsReader:
             return ()
         found = []
         for index, item in enumerate(value):
-            if isinstance(item, str) and item.strip():
+            if isinstance(item, str) and item.strip() and "\0" not in item:
                 found.append(item)
             else:
                 self.wrong(f"{name}[{index}]", f"{item!r} is not a string with something in it")
@@ -164,9 +171,9 @@ class OptionsReader:
 
     def text(self, name: str, default: Any) -> Any:
         value = self.options.get(name, default)
-        if value is default or (isinstance(value, str) and value):
+        if value is default or (isinstance(value, str) and value and "\0" not in value):
             return value
-        self.wrong(name, f"{value!r} is not a string")
+        self.wrong(name, f"{value!r} is not a string with something in it")
         return default
 
     def flag(self, name: str) -> bool:
@@ -188,7 +195,11 @@ class OptionsReader:
         value = self.options.get("timeout")
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not (0 < value <= _LONGEST)
+        ):
             self.wrong("timeout", f"{value!r} is not a positive number of seconds")
             return None
         return float(value)
@@ -212,6 +223,8 @@ class OptionsReader:
                 self.wrong(f"env[{key!r}]", "is not the name of a variable")
             elif not isinstance(item, str):
                 self.wrong(f"env[{key!r}]", f"{item!r} is not a string", f'write "{item}"')
+            elif "\0" in item:
+                self.wrong(f"env[{key!r}]", "holds a null character")
         return dict(value)
 
     # -- what is installed
@@ -276,6 +289,8 @@ class OptionsReader:
                 if one not in _BACKENDS:
                     self.wrong("venv_backend", f"{one!r} is not one that nox-envs can fill",
                                nearest(one, _BACKENDS) or f"use one of {', '.join(_BACKENDS)}")  # fmt: skip
+        for name in ("tags", "requires", "venv_params"):
+            self.texts(name)
         return {name: self.options[name] for name in _HOST if name in self.options}
 
 

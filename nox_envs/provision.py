@@ -25,6 +25,7 @@ from nox_envs.errors import (
     FileMissing,
     InterpreterMissing,
     LockInvalid,
+    NoxEnvsError,
     StaleEnvironment,
     WrongEnvironment,
 )
@@ -100,6 +101,9 @@ def note_undeclared(job: Job, provisioned: Provisioned) -> dict[str, str]:
         if one.name != "pip" and not check.is_pinned(one, pins)
     }
     known = stamp.read(job.environment)
+    if provisioned.fresh and (known is None or known.token != job.token):
+        reason = "something else made it anew while the session ran in it"
+        raise WrongEnvironment(cell=job.name, differences=(reason,))
     if known is not None and dict(known.undeclared) != found:
         stamp.write(job.environment, replace(known, undeclared=found))
     return found
@@ -113,6 +117,8 @@ class _Recipe:
 
     def follow(self) -> tuple[Interpreter, Pins, bool]:
         job = self.job
+        if job.reused and not job.no_install and not self._is_usable():
+            return self._anew()
         interpreter = self._interpreter()
         self.tools.refuse_without_installer(interpreter)
         gathered = gather(
@@ -133,12 +139,27 @@ class _Recipe:
             return interpreter, lock.pins, False
         if job.reused:
             job.recreate()
-            interpreter = self._interpreter()
+            again = self._interpreter()
+            if (again.version, again.build) != (interpreter.version, interpreter.build):
+                return replace(self, job=replace(job, reused=False)).follow()
+            interpreter = again
         stamp.remove(job.environment)
         self._install(lock, gathered, wheels, interpreter)
         self._check(lock, interpreter)
         self._write(lock, inputs, wheels, interpreter)
         return interpreter, lock.pins, True
+
+    def _anew(self) -> tuple[Interpreter, Pins, bool]:
+        self.job.recreate()
+        return replace(self, job=replace(self.job, reused=False)).follow()
+
+    def _is_usable(self) -> bool:
+        """Whether the environment that is there has an interpreter, and an installer."""
+        try:
+            self.tools.refuse_without_installer(self._interpreter())
+        except NoxEnvsError:
+            return False
+        return True
 
     # -- plan
 
@@ -155,7 +176,10 @@ class _Recipe:
         cooldown = self.job.declaration.cooldown
         if cooldown is None:
             return None
-        return (datetime.now(timezone.utc) - cooldown).strftime("%Y-%m-%dT%H:%M:%SZ")
+        earliest = datetime(1990, 1, 1, tzinfo=timezone.utc)  # Before the first release of all.
+        now = datetime.now(timezone.utc)
+        instant = now - cooldown if cooldown < now - earliest else earliest
+        return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _lock_path(self) -> Path | None:
         declaration = self.job.declaration
@@ -236,6 +260,8 @@ class _Recipe:
         label = self._label(path)
         try:
             data = _files.read_toml(path)
+        except (IsADirectoryError, PermissionError) as error:
+            raise LockInvalid(path=label, problem=f"cannot be read: {error.strerror}") from error
         except FileNotFoundError:
             if not self.job.declaration.locked:
                 raise FileMissing(path=label, asked_by="lock=") from None
@@ -305,11 +331,17 @@ class _Recipe:
             raise self.tools.questions.why(refused, gathered, lock=label) from refused
 
     def _check(self, lock: Lock, interpreter: Interpreter) -> None:
-        found = check.installed(interpreter)
-        wrong = check.differences(lock.pins, found, tolerated={"pip"})
-        wrong += check.missing_files(one for one in found if one.name in lock.pins)
+        wrong = self._wrong(lock.pins, interpreter)
         if wrong:
             raise WrongEnvironment(cell=self.job.name, differences=wrong)
+
+    def _wrong(
+        self, pins: Pins, interpreter: Interpreter, undeclared: Mapping[str, str] | None = None
+    ) -> tuple[str, ...]:
+        """What differs between a lock and what is installed."""
+        found = check.installed(interpreter)
+        wrong = check.differences(pins, found, tolerated={"pip", *(undeclared or {})})
+        return wrong + check.missing_files(one for one in found if one.name in pins)
 
     def _write(self, lock: Lock, inputs: str, wheels: Wheels, interpreter: Interpreter) -> None:
         environment = self.job.environment
@@ -327,6 +359,7 @@ class _Recipe:
                 sources={str(path): wheel.tree for path, wheel in wheels.items()},
                 tool=self.tools.name,
                 made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                token=self.job.token,
             ),
         )
 
@@ -352,8 +385,7 @@ class _Recipe:
         known = stamp.read(self.job.environment)
         if known is None or self._stale(known, interpreter) or known.lock != lock.digest:
             return False
-        found = check.installed(interpreter)
-        return not check.differences(lock.pins, found, tolerated={"pip"})
+        return not self._wrong(lock.pins, interpreter)
 
     def _unchanged(self, inputs: str, interpreter: Interpreter) -> Pins:
         """The pins of the environment that is there, if nothing has changed since."""
@@ -368,8 +400,7 @@ class _Recipe:
         if reason or known is None:
             raise StaleEnvironment(cell=self.job.name, reason=reason)
         pins = recorded_pins(_files.read_toml(self.job.environment / stamp.LOCK_NAME))
-        found = check.installed(interpreter)
-        wrong = check.differences(pins, found, tolerated={"pip", *known.undeclared})
+        wrong = self._wrong(pins, interpreter, known.undeclared)
         if wrong:
             raise StaleEnvironment(cell=self.job.name, reason="; ".join(wrong))
         return pins

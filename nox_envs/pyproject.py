@@ -63,12 +63,13 @@ class Pyproject:
         unpackaged = uv.get("package") is False or poetry.get("package-mode") is False
         return cls(
             name=canonicalize_name(name) if isinstance(name, str) else None,
-            dependencies=tuple(project.get("dependencies", ())),
+            dependencies=_texts(project, "dependencies"),
             optional={
-                canonicalize_name(extra): tuple(requirements)
-                for extra, requirements in _table(project, "optional-dependencies").items()
+                canonicalize_name(extra): _texts(table, extra)
+                for table in [_table(project, "optional-dependencies")]
+                for extra in table
             },
-            dynamic=frozenset(project.get("dynamic", ())),
+            dynamic=frozenset(_texts(project, "dynamic")),
             requires_python=str(project.get("requires-python", "")),
             classifiers=tuple(project.get("classifiers") or poetry.get("classifiers") or ()),
             groups=_table(data, "dependency-groups"),
@@ -177,6 +178,13 @@ def _release(text: str) -> list[int]:
 
 def _bumped(numbers: Sequence[int], position: int) -> str:
     return ".".join(str(n) for n in [*numbers[:position], numbers[position] + 1])
+
+
+def _texts(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = data.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"{key} is not a list of strings")
+    return tuple(value)
 
 
 def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ import nox
 
 from nox_envs import _host, discover, matrix, settings
 from nox_envs._tree import TAG_VARIABLE, Stop, Stopped, Tree
-from nox_envs.errors import BackendUnsupported, NoxEnvsError
+from nox_envs.errors import BackendUnsupported, NoxEnvsError, PythonTooOld
 from nox_envs.gather import Noxfile
 from nox_envs.provision import Job, Provisioned, note_undeclared, provision
 
@@ -40,14 +40,12 @@ def prepare(declared: Declaration, python: str) -> None:
     """
     settings.forget_path()
     try:
+        if discover.is_too_old(python):
+            raise PythonTooOld(python=python)
         directory = discover.path_for(python, os.environ)
         if directory is not None:
             settings.extend_path(directory)
-        elif (
-            discover.understands(python)
-            and discover.locate(python, os.environ) is None
-            and not _may_download(declared)
-        ):
+        elif discover.locate(python, os.environ) is None and not _may_download(declared):
             raise discover.missing(python, os.environ)
     except NoxEnvsError as error:
         _abort(None, error)
@@ -78,6 +76,8 @@ class CellRun:
     declared: Declaration
     function: Callable[..., Any]
     noxfile: Noxfile
+    parent: int
+    """The process that had started nox when the noxfile was loaded."""
     arguments: Mapping[str, Any]
     """What nox passes: the texts of the axis values, and parameters of the user's own."""
 
@@ -89,6 +89,7 @@ class CellRun:
             timeout=self.declared.timeout,
             die_with_parent=_host.dies_with_parent(self.session),
             tag=uuid.uuid4().hex,
+            parent=self.parent,
         )
         failure: BaseException | None = None
         with contextlib.suppress(Stopped), tree:
@@ -147,6 +148,7 @@ class CellRun:
             python=Path(session.bin) / executable,
             cache=session.cache_dir.absolute() / "nox-envs",
             run=settings.run_id(os.environ)[0],
+            token=uuid.uuid4().hex,
             reused=_host.was_reused(session),
             no_install=_host.forbids_install(session),
             recreate=self._recreate,

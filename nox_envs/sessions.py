@@ -37,6 +37,9 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_PARENT = os.getppid()
+"""Who started nox: a worker of `-j` notices that its parent has ended in the meantime."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -140,6 +143,7 @@ def _register(function: Any, options: Mapping[str, Any]) -> Any:
             declared=declared,
             function=function,
             noxfile=place,
+            parent=_PARENT,
             arguments=arguments,
         ).run()
 

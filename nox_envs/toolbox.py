@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -57,6 +57,8 @@ class Job:
     """Ours to write to, for this checkout."""
     run: str
     """The id of this run of nox, shared by its processes."""
+    token: str
+    """Stands in the stamp, to tell that the environment is still the one that was made."""
     reused: bool
     """Whether the host found the environment instead of making it."""
     no_install: bool
@@ -156,7 +158,13 @@ class Toolbox:
         else:
             command = [interpreter.path, "-I", "-m", "pip", "wheel", "--no-deps",
                        "--wheel-dir", out, directory]  # fmt: skip
-        return _process.run(command, env=self._env("build"), cwd=self.scratch)
+        done = _process.run(command, env=self._env("build"), cwd=self.scratch)
+        # What a build says is kept for the other cells of the run.
+        return replace(done, stdout=self._redacted(done.stdout), stderr=self._redacted(done.stderr))
+
+    def _redacted(self, text: str) -> str:
+        urls = settings.index_urls(self.variables, kind=self.name, directory=self.job.directory)
+        return settings.redact(text, self.variables, urls=urls)
 
     def _copy(self, source: Path, target: Path) -> Path:
         include = self.job.declaration.tree_include

@@ -42,6 +42,8 @@ class Stamp:
     lock: str
     """Digest of the lock that lies beside."""
     tool: str
+    token: str
+    """One of a kind, for each time that an environment was made or kept."""
     made: str
     """When (RFC 3339)."""
     undeclared: Mapping[str, str] = field(default_factory=dict)

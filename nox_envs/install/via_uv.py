@@ -24,6 +24,10 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_FULL = ("No space left on device", "os error 28", "os error 112")
+"""What uv says when the disk is full, on POSIX and on Windows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UvInstaller:
     """The installer of choice: its cache is the only package store."""
@@ -50,7 +54,11 @@ class UvInstaller:
             self.uv, "pip", "sync", file, "--python", interpreter.path,
             "--allow-empty-requirements", "--quiet",
         ]  # fmt: skip
-        if _process.run([*sync, "--offline"], env=self._env, cwd=scratch).returncode != 0:
+        done = _process.run([*sync, "--offline"], env=self._env, cwd=scratch)
+        if done.returncode != 0:
+            # uv takes what a full disk has left half-installed for complete.
+            if any(words in done.output for words in _FULL):
+                raise _process.Refused("uv", done)
             self._run(sync, scratch)
         for one in built:
             if one.editable:

@@ -44,7 +44,7 @@ def copy(
     place = target / source.relative_to(Path(top[0]).resolve()) if names else target
     place.mkdir(parents=True, exist_ok=True)
     for name in dict.fromkeys([*(names or _walked(source)), *_included(source, tuple(include))]):
-        _copy_one(source / name, place / name)
+        _copy_one(source / name, place / name, root=source)
     if names:
         _share_repository(source, target, env)
     return place
@@ -136,8 +136,20 @@ def _included(source: Path, patterns: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _copy_one(source: Path, target: Path) -> None:
-    if source.is_symlink():
+def _leads_out(link: Path, root: Path) -> bool:
+    """Whether a relative link leads out of the tree that is copied."""
+    return not link.readlink().is_absolute() and not link.resolve().is_relative_to(root)
+
+
+def _copy_one(source: Path, target: Path, *, root: Path) -> None:
+    if source.is_symlink() and _leads_out(source, root):
+        # In the copy the link would lead nowhere: the content goes along.
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+        elif source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+    elif source.is_symlink():
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             target.symlink_to(source.readlink(), target_is_directory=source.is_dir())
@@ -147,7 +159,7 @@ def _copy_one(source: Path, target: Path) -> None:
                 shutil.copy2(source, target)
     elif source.is_dir():
         for path in _files_of(source):
-            _copy_one(path, target / path.relative_to(source))
+            _copy_one(path, target / path.relative_to(source), root=root)
     elif source.is_file():  # A tracked file may have been deleted; a socket is no source.
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)

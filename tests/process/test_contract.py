@@ -365,6 +365,25 @@ def test_what_is_moved_or_copied_is_not_believed(bench: Bench) -> None:
     assert bench.provision(reuse=True, dependencies=["alpha"]).fresh
 
 
+@pytest.mark.parametrize("broken", ["bin", "pyvenv.cfg"])
+def test_an_environment_that_cannot_start_is_made_anew(bench: Bench, broken: str) -> None:
+    import shutil
+
+    bench.provision(dependencies=["alpha"])
+    victim = bench.environment / broken
+    shutil.rmtree(victim) if victim.is_dir() else victim.unlink()
+    assert bench.provision(reuse=True, dependencies=["alpha"]).fresh
+    assert bench.installed() == {"alpha": "2.0"}
+
+
+def test_an_environment_that_lost_a_file_is_made_anew(bench: Bench) -> None:
+    bench.provision(dependencies=["alpha"])
+    next(bench.environment.rglob("alpha/__init__.py")).unlink()
+    with pytest.raises(StaleEnvironment, match=r"lacks alpha/__init__\.py"):
+        bench.provision(reuse=True, no_install=True, dependencies=["alpha"])
+    assert bench.provision(reuse=True, dependencies=["alpha"]).fresh
+
+
 def test_a_changed_isolation_makes_the_environment_anew(uv_bench: Bench) -> None:
     uv_bench.provision(dependencies=["alpha"])
     (file,) = uv_bench.environment.rglob("alpha/__init__.py")

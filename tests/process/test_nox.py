@@ -381,6 +381,36 @@ def test_a_missing_interpreter_is_answered(project: Bench) -> None:
     assert "Traceback" not in ran.out
 
 
+@pytest.mark.parametrize("python", ["2.7", "nope"])
+def test_a_python_that_cannot_be_had_is_never_skipped(uv_bench: Bench, python: str) -> None:
+    uv_bench.noxfile(
+        f"""
+        @nox_envs.session(python="{python}")
+        def test(session):
+            pass
+        """
+    )
+    ran = uv_bench.nox()
+    assert ran.returncode == 1, ran.out
+    assert "Traceback" not in ran.out
+
+
+def test_two_noxes_in_one_environment_are_noticed(uv_bench: Bench) -> None:
+    uv_bench.noxfile(
+        """
+        import json, os, pathlib
+        @nox_envs.session(dependencies=["alpha"])
+        def test(session):
+            stamp = pathlib.Path(session.virtualenv.location) / "nox-envs.json"
+            data = json.loads(stamp.read_text())
+            stamp.write_text(json.dumps({**data, "token": "of another nox"}))
+        """
+    )
+    ran = uv_bench.nox()
+    assert ran.returncode == 1
+    assert "something else made it anew while the session ran in it" in ran.out
+
+
 def test_a_python_that_is_installed_but_not_activated_is_found(uv_bench: Bench) -> None:
     other = other_python()
     uv_bench.noxfile(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,7 @@ class Bench:
             python=self.python,
             cache=self.project / ".nox" / ".cache",
             run="run",
+            token=uuid.uuid4().hex,
             reused=reuse,
             no_install=no_install,
             recreate=lambda: self.make(interpreter),

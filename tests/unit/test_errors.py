@@ -52,6 +52,14 @@ error: gone.txt does not exist
 hint: write done.txt""",
     ),
     (
+        errors.PythonTooOld(python="2.7"),
+        2,
+        (
+            "error: Python 2.7 is too old to make an environment with\n"
+            "hint: leave it out: Python 3.7 is the oldest that virtualenv and uv can serve"
+        ),
+    ),
+    (
         errors.BackendUnsupported(backend="conda"),
         2,
         """\

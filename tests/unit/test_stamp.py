@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 TEXT = st.text(max_size=20)
 STAMPS = st.builds(
-    Stamp, cell=TEXT, python=TEXT, base_prefix=TEXT, inputs=TEXT, lock=TEXT, tool=TEXT, made=TEXT,
+    Stamp, cell=TEXT, python=TEXT, base_prefix=TEXT, inputs=TEXT, lock=TEXT, tool=TEXT, made=TEXT, token=TEXT,
     undeclared=st.dictionaries(TEXT, TEXT, max_size=3), environment=TEXT, isolation=TEXT,
     sources=st.dictionaries(TEXT, TEXT, max_size=3),
 )  # fmt: skip
 ONE = Stamp(
-    cell="test-3.11", python="3.11.7", base_prefix="/usr", inputs="a", lock="b", tool="uv",
+    cell="test-3.11", python="3.11.7", base_prefix="/usr", inputs="a", lock="b", tool="uv", token="t",
     made="2026-01-01T00:00:00Z", undeclared={"six": "1.16.0"}, environment="/project/.nox/test-3-11",
     isolation="detect", sources={"/project": "d"},
 )  # fmt: skip
