@@ -280,6 +280,46 @@ def test_python_noxfile(project: Bench) -> None:
     assert "HOLDS alpha=1.0" in done.stdout, done.stdout + done.stderr
 
 
+def test_what_nox_itself_is_told(uv_bench: Bench) -> None:
+    uv_bench.noxfile(
+        """
+        @nox_envs.session(name="first", tags=["a"], default=False)
+        def one(session):
+            session.log("first ran")
+
+        @nox_envs.session(requires=["first"], reuse_venv=True, venv_params=["--prompt", "mine"],
+                          allow_parallel=False)
+        def second(session):
+            config = open(session.virtualenv.location + "/pyvenv.cfg").read()
+            session.log("prompt" if "mine" in config else "no prompt")
+
+        @nox_envs.session(default=False)
+        def third(session):
+            pass
+        """
+    )
+    listed = uv_bench.nox("-l").out
+    assert "* first [a]" in listed  # `second` requires it.
+    assert "- third" in listed
+    ran = uv_bench.nox()
+    assert ran.returncode == 0, ran.out
+    assert ran.out.index("first ran") < ran.out.index("> prompt")
+    assert "second was successful" in uv_bench.nox("-s", "second").out
+    assert "kept as it was" in uv_bench.nox("-s", "second").out
+    alone = uv_bench.nox("-j", "2", "-s", "second", "--no-dependencies")
+    if "unrecognized arguments" not in alone.out:
+        assert "No selected session allows parallel execution" in alone.out
+
+
+def test_downloads_are_left_to_nox_only_where_they_are_wanted() -> None:
+    from nox_envs import running
+    from nox_envs.declaration import parse
+
+    running.prepare(parse("test", {"download_python": "auto"}, where=""), "3.99")
+    with pytest.raises(Exception, match=r"Python 3\.99 is not on this machine"):
+        running.prepare(parse("test", {}, where=""), "3.99")
+
+
 def test_undeclared_installs_are_noted(uv_bench: Bench) -> None:
     uv_bench.noxfile(
         """
