@@ -180,6 +180,41 @@ def test_uv_sources_are_direct_references(bench: Bench) -> None:
     assert bench.installed() == {"libx": "1.0"}
 
 
+def test_a_commit_of_a_repository(bench: Bench) -> None:
+    import subprocess
+
+    library = write_project(bench.root / "library", name="libv", requires=["gamma"])
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], cwd=library, check=True)
+    bench.provision(dependencies=[f"libv @ git+{library.as_uri()}"])
+    assert bench.installed() == {"gamma": "1.0", "libv": "1.0"}
+    (locked,) = [
+        package
+        for package in read_toml(bench.environment / "pylock.toml")["packages"]
+        if package["name"] == "libv"
+    ]
+    assert len(locked["vcs"]["commit-id"]) == 40
+
+
+def test_a_poetry_project_that_is_no_package(bench: Bench) -> None:
+    write_project(bench.project / "libx", name="libx")
+    bench.write(
+        "pyproject.toml",
+        """
+        [tool.poetry]
+        package-mode = false
+        [tool.poetry.dependencies]
+        python = "^3.8"
+        alpha = "^1.0"
+        libx = { path = "libx" }
+        gamma = { version = "*", python = "<3" }
+        """,
+    )
+    bench.provision()
+    assert bench.installed() == {"alpha": "1.1", "libx": "1.0"}
+
+
 def test_source_releases_are_built(bench: Bench) -> None:
     built = bench.root / "built"
     bench.index.sdist("src", "1.0", marker=built)
