@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -28,6 +29,7 @@ __all__ = [
     "read_toml",
     "remove",
     "scratch",
+    "sha256",
     "write_text",
     "write_toml",
 ]
@@ -53,6 +55,15 @@ def parse_toml(text: str) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """The values of a TOML file."""
     return parse_toml(path.read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, read in pieces."""
+    total = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            total.update(piece)
+    return total.hexdigest()
 
 
 def path_of_url(url: str) -> Path:

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from packaging.pylock import Package, PackageArchive, PackageSdist, PackageVcs, PackageWheel
 from packaging.utils import NormalizedName, canonicalize_name
@@ -82,9 +83,35 @@ class PipResolver:
                 )
             raise _process.Refused("pip", _with_requirements(done, asked, lines))
         entries = json.loads(_files.read_text(report))["install"]
-        packages = [_package(entry) for entry in entries]
-        packages = [package for package in packages if package.name not in wheels]
+        asked_for = {r.name: r.requirement.url for r in wanted.requirements if r.requirement.url}
+        packages = [
+            self._hashed(package, scratch)
+            for package in (_package(entry, asked_for) for entry in entries)
+            if package.name not in wheels
+        ]
         return only_allowed(sorted(packages, key=lambda package: package.name), wanted)
+
+    def _hashed(self, package: Package, scratch: Path) -> Package:
+        """A package with hashes: those of an index, or else of the file that is downloaded."""
+        files = [package.archive, package.sdist, *(package.wheels or ())]
+        if all(file is None or file.hashes for file in files):
+            return package
+        place = scratch / f"download-{package.name}"
+        target = package.archive.url if package.archive else f"{package.name}=={package.version}"
+        command: list[str | Path] = [
+            self.python, "-I", "-m", "pip", "download", "--no-deps", "--dest", place, str(target),
+        ]  # fmt: skip
+        done = _process.run(command, env=self.env, cwd=scratch)
+        if done.returncode != 0:
+            raise _process.Refused("pip", done)
+        (downloaded,) = place.iterdir()
+        hashes = {"sha256": _files.sha256(downloaded)}
+        if package.archive:
+            return replace(package, archive=replace(package.archive, hashes=hashes))
+        if package.sdist:
+            return replace(package, sdist=replace(package.sdist, hashes=hashes))
+        wheels = [replace(wheel, hashes=hashes) for wheel in package.wheels or ()]
+        return replace(package, wheels=wheels)
 
     def _refuse_cooldown_of_old_pip(self, scratch: Path) -> None:
         command: list[str | Path] = [self.python, "-I", "-m", "pip", "--version"]
@@ -112,11 +139,22 @@ def _with_requirements(
     )
 
 
-def _package(entry: Mapping[str, Any]) -> Package:
-    """A PEP 751 package from one `install` entry of the report (PEP 610 `download_info`)."""
+def _with_userinfo(url: str, original: str) -> str:
+    """A URL with the user and password of the one that was asked for: reports lack them."""
+    parts, asked = urlsplit(url), urlsplit(original)
+    if "@" in asked.netloc and asked.netloc.rpartition("@")[2] == parts.netloc:
+        return urlunsplit(parts._replace(netloc=asked.netloc))
+    return url
+
+
+def _package(entry: Mapping[str, Any], asked_for: Mapping[NormalizedName, str]) -> Package:
+    """A PEP 751 package from one `install` entry of the report (PEP 610 `download_info`).
+
+    `asked_for` are the direct references of the user, whose credentials a download needs.
+    """
     metadata, info = entry["metadata"], entry["download_info"]
     name, version = canonicalize_name(metadata["name"]), Version(metadata["version"])
-    url = info["url"]
+    url = _with_userinfo(info["url"], asked_for.get(name, ""))
     if "vcs_info" in info:
         vcs = info["vcs_info"]
         return Package(

@@ -555,6 +555,24 @@ def test_credentials_of_a_requirement_file_reach_the_installer(bench: Bench) -> 
             assert "s3cret-word" not in path.read_text(), path
 
 
+def test_credentials_of_a_direct_reference(bench: Bench) -> None:
+    with Index(bench.root, credentials=("ann", "s3cret-word")) as private:
+        wheel = private.wheel("shop", "1.0")
+        files = private.url.replace("/simple/", "/files/").replace("://", "://ann:s3cret-word@")
+        bench.provision(dependencies=[f"shop @ {files}{wheel.name}"])
+        assert bench.installed() == {"shop": "1.0"}
+    assert "s3cret-word" not in (bench.environment / "pylock.toml").read_text()
+
+
+def test_an_index_without_hashes(bench: Bench) -> None:
+    bench.index.fail("gamma", "nohash")
+    bench.provision(dependencies=["gamma"])
+    assert bench.index.fired
+    (package,) = read_toml(bench.environment / "pylock.toml")["packages"]
+    assert len(package["wheels"][0]["hashes"]["sha256"]) == 64
+    assert bench.installed() == {"gamma": "1.0"}
+
+
 # -- what goes wrong ------------------------------------------------------------------
 
 
