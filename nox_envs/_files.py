@@ -125,12 +125,21 @@ def scratch(label: str, *, within: Path | None = None) -> Iterator[Path]:
     What a process that was killed has left `within` is removed a day later.
     """
     if within is not None:
-        within.mkdir(parents=True, exist_ok=True)
+        try:
+            within.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            within = None  # To look at an environment, nothing has to be written beside it.
+    if within is not None and os.access(within, os.W_OK):
         for left in within.iterdir():
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _STALE_SECONDS:
                     remove(left)
-    path = Path(tempfile.mkdtemp(prefix=f"nox-envs-{label}-", dir=within))
+    path = Path(
+        tempfile.mkdtemp(
+            prefix=f"nox-envs-{label}-",
+            dir=within if within and os.access(within, os.W_OK) else None,
+        )
+    )
     try:
         yield path
     finally:

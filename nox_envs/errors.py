@@ -23,6 +23,7 @@ __all__ = [
     "LockInvalid",
     "Mistake",
     "NeedsUv",
+    "NoPermission",
     "NoWheel",
     "NoxEnvsError",
     "PackageNotFound",
@@ -484,6 +485,21 @@ class DiskFull(NoxEnvsError):
     @property
     def hints(self) -> tuple[str, ...]:
         return ("nothing half-made is kept: free some space and run again",)
+
+
+@dataclass(kw_only=True, eq=False)
+class NoPermission(NoxEnvsError):
+    """The operating system does not let us read or write something."""
+
+    path: str
+
+    @property
+    def message(self) -> str:
+        return f"no permission for {self.path}"
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        return ("see who owns it: was nox run as another user before?",)
 
 
 # -- environments ---------------------------------------------------------------------

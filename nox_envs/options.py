@@ -289,9 +289,11 @@ class OptionsReader:
                 if one not in _BACKENDS:
                     self.wrong("venv_backend", f"{one!r} is not one that nox-envs can fill",
                                nearest(one, _BACKENDS) or f"use one of {', '.join(_BACKENDS)}")  # fmt: skip
-        for name in ("tags", "requires", "venv_params"):
-            self.texts(name)
-        return {name: self.options[name] for name in _HOST if name in self.options}
+        lists = {name: self.texts(name) for name in ("tags", "requires", "venv_params")}
+        if any(param.startswith("--system-site") for param in lists["venv_params"]):
+            self.wrong("venv_params", "--system-site-packages lets the global Python in")
+        given = {name: self.options[name] for name in _HOST if name in self.options}
+        return given | {name: list(texts) for name, texts in lists.items() if name in given}
 
 
 def _extras_unknown(pyproject: Pyproject) -> bool:

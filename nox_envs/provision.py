@@ -25,6 +25,7 @@ from nox_envs.errors import (
     FileMissing,
     InterpreterMissing,
     LockInvalid,
+    NoPermission,
     NoxEnvsError,
     StaleEnvironment,
     WrongEnvironment,
@@ -86,6 +87,8 @@ def provision(job: Job, variables: Mapping[str, str]) -> Provisioned:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DiskFull(path=str(error.filename or job.environment)) from error
+        if isinstance(error, PermissionError):
+            raise NoPermission(path=str(error.filename or job.environment)) from error
         raise
 
 
@@ -154,7 +157,9 @@ class _Recipe:
         return replace(self, job=replace(self.job, reused=False)).follow()
 
     def _is_usable(self) -> bool:
-        """Whether the environment that is there has an interpreter, and an installer."""
+        """Whether the environment that is there was complete once, and can still start."""
+        if stamp.read(self.job.environment) is None:
+            return False
         try:
             self.tools.refuse_without_installer(self._interpreter())
         except NoxEnvsError:
@@ -230,7 +235,7 @@ class _Recipe:
             gathered = gathered.with_release(name, self.tools.questions.lowest(name, gathered))
         names = {wheels[source.path].name: wheels[source.path].path for source in installed}
         place = self.scratch / "resolve"
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         try:
             packages = self.tools.resolver(gathered).resolve(gathered.wanted, names, place)
         except _process.Refused as refused:
@@ -320,7 +325,7 @@ class _Recipe:
             for source in gathered.installed
         ]
         place = self.scratch / "install"
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         path = self._lock_path()
         try:
             if seeds:

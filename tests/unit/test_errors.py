@@ -52,6 +52,14 @@ error: gone.txt does not exist
 hint: write done.txt""",
     ),
     (
+        errors.NoPermission(path=".nox"),
+        2,
+        (
+            "error: no permission for .nox\n"
+            "hint: see who owns it: was nox run as another user before?"
+        ),
+    ),
+    (
         errors.PythonTooOld(python="2.7"),
         2,
         (
