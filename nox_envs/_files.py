@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from io import FileIO
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,9 +24,13 @@ else:
     import tomli as tomllib
 
 __all__ = [
+    "append_line",
+    "create",
+    "make_directory",
     "move_into",
     "parse_toml",
     "path_of_url",
+    "read_ends",
     "read_text",
     "read_toml",
     "remove",
@@ -152,3 +158,45 @@ def move_into(path: Path, directory: Path) -> Path:
     beside = directory / f".{path.name}.{os.getpid()}"
     shutil.copyfile(path, beside)
     return beside.replace(directory / path.name)
+
+
+def make_directory(path: Path) -> Path:
+    """Make a directory and those above it, unless they are there."""
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def create(path: Path) -> FileIO:
+    """A new, empty file to write into, unbuffered: others see it grow."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb", buffering=0)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line in one piece, on the disk when this returns.
+
+    Other processes may append at the same time. What a crash has left of a line is
+    ended first. Raises `OSError` where there is no space; what was there stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o644)
+    try:
+        torn = os.fstat(handle).st_size > 0 and (
+            os.lseek(handle, -1, os.SEEK_END) >= 0 and os.read(handle, 1) != b"\n"
+        )
+        piece = b"\n" * torn + line + b"\n"
+        if os.write(handle, piece) != len(piece):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_ends(path: Path, *, head: int, tail: int) -> tuple[bytes, int, bytes]:
+    """The start of a file, the size of what lies between, and the end of the file."""
+    with path.open("rb") as stream:
+        start = stream.read(head)
+        between = max(stream.seek(0, os.SEEK_END) - len(start) - tail, 0)
+        stream.seek(len(start) + between)
+        return start, between, stream.read(tail)

@@ -19,17 +19,23 @@ from nox_envs import matrix
 from nox_envs.errors import DeclarationError, Mistake
 
 if TYPE_CHECKING:
+    from nox_envs.cell import Cell
     from nox_envs.declaration import Declaration
 
 __all__ = [
     "JustInTime",
+    "cells",
+    "declaration_of",
     "dies_with_parent",
     "forbids_install",
     "into_cells",
+    "is_taken",
     "knows_parallel",
     "location",
+    "manages_nothing",
     "recreate",
     "was_reused",
+    "words_for_trials",
 ]
 
 
@@ -46,6 +52,8 @@ def into_cells(
     stacked: Sequence[Any] | None,
     *,
     where: str,
+    noxfile: Path,
+    line: int,
     prepare: Callable[[str], None],
     backend_for: Callable[[str], str | None],
     refuse: Callable[[DeclarationError], NoReturn],
@@ -61,6 +69,8 @@ def into_cells(
     """
     state = _State(
         declared=declared,
+        noxfile=noxfile,
+        line=line,
         stacked=stacked,
         where=where,
         prepare=prepare,
@@ -241,6 +251,55 @@ def forbids_install(session: nox.Session) -> bool:
 def dies_with_parent(session: nox.Session) -> bool:
     """Whether a nox of `-j` started this one, and waits for it."""
     return bool(getattr(_config(session), "parallel_worker", False))
+
+
+def cells(registered: Any) -> list[tuple[str, Cell]] | None:
+    """Every cell of a session that `into_cells` made, by its full name; None for another."""
+    state = getattr(registered, "_nox_envs", None)
+    if state is None:
+        return None
+    declared = state.declared
+    parameters = {axis.parameter: axis for axis in declared.axes}
+    found = []
+    for python in matrix.pythons(declared) or (None,):
+        base = f"{declared.name}-{python}" if python else declared.name
+        specs = _specs(state, python)
+        if specs is None:
+            found.append((base, matrix.cell_of(declared, python, {})))
+        for spec in specs or ():
+            values = dict(zip(spec.arg_names, spec.args, strict=True))
+            labels = {name: axis.with_text(values[name]) for name, axis in parameters.items()}
+            found.append((f"{base}({spec})", matrix.cell_of(declared, python, labels)))
+    return found
+
+
+def declaration_of(registered: Any) -> tuple[Declaration, Path, int]:
+    """What a session that `into_cells` made declares, and where."""
+    state = registered._nox_envs  # noqa: SLF001 - ours
+    return state.declared, state.noxfile, state.line
+
+
+def is_taken(name: str) -> bool:
+    """Whether a session of that name has been registered."""
+    return name in nox.registry.get()
+
+
+def words_for_trials(session: nox.Session) -> tuple[str, ...]:
+    """What the user told nox about environments, as options for another nox."""
+    config = _config(session)
+    words: list[str] = []
+    if config.force_venv_backend:
+        words += ["--force-venv-backend", config.force_venv_backend]
+    elif config.default_venv_backend not in {None, "", "virtualenv"}:
+        words += ["--default-venv-backend", config.default_venv_backend]
+    if getattr(config, "download_python", None):
+        words += ["--download-python", config.download_python]
+    return tuple(words)
+
+
+def manages_nothing(session: nox.Session) -> bool:
+    """Whether `--no-venv` was given, under which no environment is made for anything."""
+    return bool(_config(session).force_venv_backend == "none")
 
 
 def location(session: nox.Session) -> Path | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Completed", "Refused", "run"]
+__all__ = ["Completed", "Refused", "Running", "has_ended", "run", "start"]
 
 
 def __dir__() -> list[str]:
@@ -73,4 +73,33 @@ def run(
         return Completed(command=words, returncode=127, stdout="", stderr=str(error))
     return Completed(
         command=words, returncode=done.returncode, stdout=done.stdout, stderr=done.stderr
+    )
+
+
+Running = subprocess.Popen[bytes]
+"""A process that `start` has started."""
+
+
+def has_ended(process: Running, seconds: float) -> bool:
+    """Whether a process ends within some seconds."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def start(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> Running:
+    """Start a command that leads a session of its own: no key of the terminal reaches it.
+
+    Its output, errors included, comes through the pipe `stdout`; it has no input.
+    """
+    return subprocess.Popen(
+        [str(word) for word in command],
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )

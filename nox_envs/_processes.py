@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["TAG_VARIABLE", "Process", "Processes", "die_with_parent", "of_tree"]
+__all__ = ["TAG_VARIABLE", "Process", "Processes", "below", "die_with_parent", "end", "of_tree"]
 
 
 def __dir__() -> list[str]:
@@ -77,6 +77,16 @@ def of_tree(tag: str) -> Processes:
     return _LinuxProcesses(tag) if _HAS_PROC else _PortableProcesses(tag)
 
 
+def below(pid: int, tag: str) -> list[Process]:
+    """What lives below a process that this one started, in its session, or with its tag."""
+    return (_linux_below if _HAS_PROC else _portable_below)(pid, tag)
+
+
+def end(process: Process, *, kill: bool) -> None:
+    """Ask a process to end, or end it; nothing if it is no longer the same."""
+    (_end_linux if _HAS_PROC else _end_portable)(process, kill=kill)
+
+
 @contextlib.contextmanager
 def die_with_parent() -> Iterator[bool]:
     """Have SIGTERM sent to this process when its parent ends; whether the system does that."""
@@ -123,9 +133,7 @@ class _LinuxProcesses:
         return self._living(below)
 
     def end(self, process: Process, *, kill: bool) -> None:
-        if _read(process.pid) == process:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(process.pid, _KILL if kill else signal.SIGTERM)
+        _end_linux(process, kill=kill)
 
     def close(self) -> None:
         if self._was_subreaper is not None:
@@ -143,11 +151,7 @@ class _LinuxProcesses:
         return list(found)
 
     def _is_tagged(self, process: Process) -> bool:
-        try:
-            variables = (_PROC / str(process.pid) / "environ").read_bytes().split(b"\0")
-        except OSError:
-            return False
-        return process.pid != self._own and self._mark in variables
+        return process.pid != self._own and _has_variable(process, self._mark)
 
     def _living(self, found: list[Process]) -> list[Process]:
         """Those that live. What was adopted and is dead is reaped, as nobody else does it.
@@ -165,6 +169,39 @@ class _LinuxProcesses:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(process.pid, os.WNOHANG)
         return [process for process in found if not process.dead]
+
+
+def _linux_below(pid: int, tag: str) -> list[Process]:
+    names = os.listdir(_PROC)  # noqa: PTH208 - hundreds of names
+    every = [found for name in names if name.isdigit() and (found := _read(name))]
+    mark = f"{TAG_VARIABLE}={tag}".encode()
+    pids = {each.pid for each in every if pid in {each.pid, each.session}}
+    pids |= {each.pid for each in every if each.pid != os.getpid() and _has_variable(each, mark)}
+    ours = _with_children(pids, every) - {pid, os.getpid()}
+    return [each for each in every if each.pid in ours and not each.dead]
+
+
+def _with_children(pids: set[int], every: Iterable[Process]) -> set[int]:
+    """The same, and all that is below them."""
+    found, grew = set(pids), True
+    while grew:
+        more = {each.pid for each in every if each.parent in found} - found
+        found |= more
+        grew = bool(more)
+    return found
+
+
+def _has_variable(process: Process, mark: bytes) -> bool:
+    try:
+        return mark in (_PROC / str(process.pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _end_linux(process: Process, *, kill: bool) -> None:
+    if _read(process.pid) == process:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, _KILL if kill else signal.SIGTERM)
 
 
 def _children(pid: int) -> list[Process]:
@@ -255,12 +292,7 @@ class _PortableProcesses:
     search = look
 
     def end(self, process: Process, *, kill: bool) -> None:
-        import psutil  # noqa: PLC0415 - only when a session runs
-
-        with contextlib.suppress(psutil.Error):
-            target = psutil.Process(process.pid)
-            if target.create_time() == process.started:
-                (target.kill if kill else target.terminate)()
+        _end_portable(process, kill=kill)
 
     def close(self) -> None:
         """Nothing was told to the system."""
@@ -286,13 +318,32 @@ class _PortableProcesses:
                     grew = True
 
     def _is_tagged(self, process: Process) -> bool:
-        import psutil  # noqa: PLC0415 - only when a session runs
+        return _tag_of(process) == self._tag
 
-        try:
-            tag = psutil.Process(process.pid).environ().get(TAG_VARIABLE)
-        except (psutil.Error, OSError):
-            return False
-        return tag == self._tag
+
+def _tag_of(process: Process) -> str | None:
+    import psutil  # noqa: PLC0415 - only when a session runs
+
+    try:
+        return psutil.Process(process.pid).environ().get(TAG_VARIABLE)
+    except (psutil.Error, OSError):
+        return None
+
+
+def _portable_below(pid: int, tag: str) -> list[Process]:
+    now = _running()
+    pids = {each.pid for each in now.values() if each.pid != os.getpid() and _tag_of(each) == tag}
+    found = _with_children({pid, *pids}, now.values()) - {pid, os.getpid()}
+    return [each for each in now.values() if each.pid in found and not each.dead]
+
+
+def _end_portable(process: Process, *, kill: bool) -> None:
+    import psutil  # noqa: PLC0415 - only when a session runs
+
+    with contextlib.suppress(psutil.Error):
+        target = psutil.Process(process.pid)
+        if target.create_time() == process.started:
+            (target.kill if kill else target.terminate)()
 
 
 def _running() -> dict[int, Process]:

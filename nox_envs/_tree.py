@@ -84,16 +84,24 @@ class Tree:
 
     An exception is raised only into what the frame with the `with` statement calls,
     never into that frame itself, nor after the block. Outside the main thread signals
-    are not handled, and a timeout ends processes only.
+    are not handled, and a timeout ends processes only. `leave_nothing` ends what still
+    runs afterwards even if nothing was stopped.
     """
 
     def __init__(
-        self, *, timeout: float | None, die_with_parent: bool, tag: str, parent: int | None = None
+        self,
+        *,
+        timeout: float | None,
+        die_with_parent: bool,
+        tag: str,
+        parent: int | None = None,
+        leave_nothing: bool = False,
     ) -> None:
         self.stop: Stop | None = None
         """What stopped the session, if anything did."""
         self.survivors: tuple[str, ...] = ()
         """What still runs at the end: left alone, unless the session was stopped."""
+        self._leaves_nothing = leave_nothing
         self._timeout = timeout
         self._die_with_parent = die_with_parent
         # Who it was at first: a parent that ends while nox makes the environment is noticed.
@@ -150,7 +158,7 @@ class Tree:
             self._watcher.join()
             self._handled.close()
             # The thread was over already when a signal came in the last moment.
-            if self.stop is not None and not self._ended:
+            if (self.stop is not None or self._leaves_nothing) and not self._ended:
                 self._end()
             left = sorted(self._processes.look(), key=lambda process: process.pid)
             self.survivors = tuple(str(process) for process in left)

@@ -225,5 +225,10 @@ LEAKS = frozenset(
 NOXS = frozenset({"NOX_CURRENT_SESSION", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON", "VIRTUAL_ENV"})
 """What nox itself sets for a session: not ours to change."""
 
+NOX_CHOICES = frozenset(
+    {"NOXEXTRAPYTHON", "NOXFORCEPYTHON", "NOXPYTHON", "NOXSESSION", "NOX_PARALLEL"}
+)
+"""By which nox chooses what to run."""
+
 ESSENTIAL = PERSON | WINDOWS | {"CI", "SHELL", "TERM", "TZ"}
 ESSENTIAL_PREFIXES = ("DYLD_", "LC_")

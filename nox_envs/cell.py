@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-__all__ = ["Axis", "AxisValue", "Cell", "Match", "environment_name"]
+__all__ = ["Axis", "AxisValue", "Cell", "Match", "environment_name", "needs_venv"]
 
 
 def __dir__() -> list[str]:
@@ -167,3 +167,13 @@ def environment_name(cell_name: str) -> str:
         plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode("ascii")
     plain = re.sub(r"[^\w\s-]", "-", plain).strip().lower()
     return re.sub(r"[-\s]+", "-", plain).strip("-")
+
+
+_SEEDED_SINCE = (3, 9)
+"""The oldest Python that virtualenv's bundled pip runs on."""
+
+
+def needs_venv(python: str) -> bool:
+    """Whether virtualenv can no longer make environments for a Python, and venv has to."""
+    match = re.fullmatch(r"(?:python)?(\d+)\.(\d+)(?:\.\d+)?", python)
+    return match is not None and (int(match[1]), int(match[2])) < _SEEDED_SINCE

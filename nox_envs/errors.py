@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 __all__ = [
     "BackendUnsupported",
     "BuildFailed",
+    "BuildNotAllowed",
     "DeclarationError",
     "DiskFull",
     "FileMissing",
@@ -32,6 +33,7 @@ __all__ = [
     "StaleEnvironment",
     "ToolFailed",
     "Unresolvable",
+    "UsageError",
     "WrongEnvironment",
 ]
 
@@ -395,6 +397,40 @@ class BuildFailed(NoxEnvsError):
         if lines:
             lines.append("")
         return "\n".join([*lines, "The end of the build log:", *self.log.strip().splitlines()])
+
+
+@dataclass(kw_only=True, eq=False)
+class BuildNotAllowed(NoxEnvsError):
+    """An upgrade brings in a package that has no wheel: its author's code would run."""
+
+    exit_code: ClassVar[int] = 3
+
+    name: str
+    version: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.name} {self.version} would come in, which has to be built from source"
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        return (f'if that is all right, say so in the declaration:   build=["{self.name}"]',)
+
+
+@dataclass(kw_only=True, eq=False)
+class UsageError(NoxEnvsError):
+    """What follows `--` on the command line cannot be understood."""
+
+    problem: str
+    advice: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        return self.problem
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        return self.advice
 
 
 @dataclass(kw_only=True, eq=False)

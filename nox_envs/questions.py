@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nox_envs.gather import Gathered
     from nox_envs.interpreter import Interpreter
 
-__all__ = ["Questions"]
+__all__ = ["Questions", "instant", "usable_tags"]
 
 
 def __dir__() -> list[str]:
@@ -57,11 +57,11 @@ class Questions:
             returncode=refused.done.returncode,
             requests=wanted.requests,
             python=wanted.interpreter.version,
-            platform_tags=_tags(wanted.interpreter),
-            look_up=lambda name: self._releases(name, gathered),
+            platform_tags=usable_tags(wanted.interpreter),
+            look_up=lambda name: self.releases(name, gathered),
             values=self.cell.labels,
             cooldown=self.cooldown,
-            exclude_newer=_instant(wanted.exclude_newer),
+            exclude_newer=instant(wanted.exclude_newer),
             command=" ".join(refused.done.command),
             prerelease=wanted.prerelease,
             lock=lock,
@@ -89,7 +89,7 @@ class Questions:
         for request in asking:
             specifier &= request.requirement.specifier
         addresses = tuple(str(request.origin) for request in asking)
-        found = self._releases(name, gathered)
+        found = self.releases(name, gathered)
         if isinstance(found, index.Unreachable):
             raise IndexUnreachable(reason=found.reason, url=found.url, about=name)
         if isinstance(found, index.NotThere):
@@ -101,9 +101,10 @@ class Questions:
             raise ReleaseNotFound(name=name, wanted=wanted, addresses=addresses, latest=latest)
         return version
 
-    def _releases(
+    def releases(
         self, name: str, gathered: Gathered
     ) -> index.Releases | index.NotThere | index.Unreachable:
+        """What the indexes have of a package."""
         sources = gathered.wanted.sources
         urls = settings.index_urls(self.variables, kind=self.tool, directory=self.directory)
         if sources.index_url:
@@ -116,11 +117,12 @@ class Questions:
         return _http.get(url, timeout=_TIMEOUT, env=self.variables, headers=headers)
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
+    """A time as uv takes it (RFC 3339)."""
     return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
 
 
-def _tags(interpreter: Interpreter) -> frozenset[Tag] | None:
+def usable_tags(interpreter: Interpreter) -> frozenset[Tag] | None:
     """The tags of the wheels that CPython can use; None for another Python."""
     if interpreter.markers["implementation_name"] != "cpython":
         return None

@@ -6,8 +6,9 @@ import contextlib
 import inspect
 import os
 import sys
+import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
@@ -17,7 +18,8 @@ from nox_envs import _host, discover, matrix, settings
 from nox_envs._tree import TAG_VARIABLE, Stop, Stopped, Tree
 from nox_envs.errors import BackendUnsupported, NoxEnvsError, PythonTooOld
 from nox_envs.gather import Noxfile
-from nox_envs.provision import Job, Provisioned, note_undeclared, provision
+from nox_envs.on_trial import OnTrial
+from nox_envs.provision import Job, Provisioned, fill, note_undeclared, provision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,18 +87,29 @@ class CellRun:
         """Run it, with its process tree ended by a timeout or a signal."""
         settings.forget_path()
         cell = self._cell()
+        trial = OnTrial.of(self._names(cell))
         tree = Tree(
-            timeout=self.declared.timeout,
-            die_with_parent=_host.dies_with_parent(self.session),
-            tag=uuid.uuid4().hex,
+            timeout=None if trial else self.declared.timeout,
+            die_with_parent=trial is not None or _host.dies_with_parent(self.session),
+            tag=(trial and settings.tree_tag(os.environ)) or uuid.uuid4().hex,
             parent=self.parent,
+            leave_nothing=trial is not None,
         )
         failure: BaseException | None = None
+        seen = _Seen()
         with contextlib.suppress(Stopped), tree:
             try:
-                self._run_in_environment(cell, tree.tag)
+                self._run_in_environment(cell, tree.tag, trial, seen)
             except BaseException as error:  # noqa: BLE001 - told below
                 failure = error
+        if trial is not None:
+            trial.tell(
+                stop=tree.stop,
+                failure=failure,
+                skipped=failure is not None and _is_skip(failure),
+                undeclared=seen.undeclared,
+                seconds=time.monotonic() - (seen.begun or time.monotonic()),
+            )
         self._tell_end(cell, tree, failure)
 
     def _cell(self) -> Cell:
@@ -108,9 +121,15 @@ class CellRun:
         python = self.session.python if isinstance(self.session.python, str) else None
         return matrix.cell_of(self.declared, python, labels)
 
+    def _names(self, cell: Cell) -> set[str]:
+        """What it may be called: nox leaves the Python out where there is only one."""
+        name = self.session.name
+        rest = name.removeprefix(cell.session)
+        return {name, f"{cell.session}-{cell.python}{rest}"}
+
     # -- the environment, and the function in it
 
-    def _run_in_environment(self, cell: Cell, tag: str) -> None:
+    def _run_in_environment(self, cell: Cell, tag: str, trial: OnTrial | None, seen: _Seen) -> None:
         session, declared = self.session, self.declared
         directory = (self.noxfile.path.parent / declared.directory).resolve()
         variables = self._variables(directory)
@@ -123,16 +142,23 @@ class CellRun:
         else:
             job = self._job(cell, environment)
             self._warn_of_unheard_indexes(directory)
-            provisioned = provision(job, os.environ)
+            if trial is None:
+                provisioned = provision(job, os.environ)
+            else:
+                provisioned = fill(job, os.environ, trial.order)
             session.log(_made(provisioned))
         session.env.update(variables)
         session.env[TAG_VARIABLE] = tag
+        if trial is not None and provisioned is not None:
+            trial.equip(session, provisioned)
+        seen.begun = time.monotonic()
         try:
             with _working_in(session, directory):
                 self.function(session, **self._accepted())
         finally:
             if job is not None and provisioned is not None:
-                self._tell_undeclared(note_undeclared(job, provisioned))
+                seen.undeclared = note_undeclared(job, provisioned)
+                self._tell_undeclared(seen.undeclared)
 
     def _job(self, cell: Cell, environment: Path) -> Job:
         session = self.session
@@ -225,13 +251,21 @@ class CellRun:
             raise failure
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What was seen of a run before it ended."""
+
+    begun: float = 0.0
+    undeclared: Mapping[str, str] = field(default_factory=dict)
+
+
 def _working_in(session: nox.Session, directory: Path) -> contextlib.AbstractContextManager[Any]:
     if directory == Path.cwd():
         return contextlib.nullcontext()
     return session.chdir(directory)
 
 
-def _is_skip(error: Exception) -> bool:
+def _is_skip(error: BaseException) -> bool:
     """Whether the function called `session.skip`, for which nox has no public class."""
     return type(error).__name__ == "_SessionSkip"
 

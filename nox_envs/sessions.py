@@ -10,15 +10,16 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 import nox
+from packaging.requirements import InvalidRequirement, Requirement
 
 from nox_envs import _host, declaration, matrix, settings
+from nox_envs.cell import needs_venv
 from nox_envs.errors import DeclarationError, Mistake
 from nox_envs.options import nearest
 from nox_envs.pyproject import supported_pythons
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from nox_envs.options import Options
     from nox_envs.pyproject import Pyproject
 
-__all__ = ["pythons", "session"]
+__all__ = ["campaigns", "pythons", "session"]
 
 
 def __dir__() -> list[str]:
@@ -95,6 +96,83 @@ def pythons(pyproject: str | os.PathLike[str] = "pyproject.toml") -> list[str]:
     raise _refusal(DeclarationError(where=path.name, mistakes=(mistake,)))
 
 
+_CAMPAIGNS = {"upgrade": "Which newer releases can I take today, together?"}
+"""The sessions that `campaigns` registers, and what `nox -l` says of them."""
+
+
+def campaigns(
+    *sessions: Any,
+    suffix: str = "",
+    only: str | Sequence[str] | None = None,
+    hold: str | Sequence[str] = (),
+) -> None:
+    """Register the sessions that answer questions about declared sessions.
+
+    `sessions` are what `nox_envs.session` returned: all their cells are asked about. The new
+    sessions are not run by a bare `nox`. `suffix` ends their names, so that a noxfile may have
+    several groups of them; `only` names the ones that are wanted; `hold` limits dependencies
+    (`sqlalchemy<2`) or leaves them where they are (`sqlalchemy`). Mistakes end nox with exit
+    code 2, all of them reported at once.
+    """
+    caller = sys._getframe(1)  # noqa: SLF001 - as warnings does
+    where = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}, nox_envs.campaigns"
+    names = [only] if isinstance(only, str) else list(_CAMPAIGNS if only is None else only)
+    limits = [hold] if isinstance(hold, str) else list(hold)
+    mistakes = _campaign_mistakes(sessions, names, suffix, limits)
+    if mistakes:
+        _refuse(DeclarationError(where=where, mistakes=tuple(mistakes)))
+    for name in names:
+        _register_campaign(name, f"{name}{suffix}", sessions, limits)
+
+
+def _campaign_mistakes(
+    sessions: Sequence[Any], names: Sequence[str], suffix: str, limits: Sequence[str]
+) -> list[Mistake]:
+    mistakes = []
+    if not sessions:
+        hint = "name at least one:   nox_envs.campaigns(test)"
+        mistakes.append(Mistake(address="sessions", problem="there is none", hint=hint))
+    for one in sessions:
+        if _host.cells(one) is None:
+            name = getattr(one, "__name__", None) or getattr(one, "name", None) or repr(one)
+            problem = "is not declared with @nox_envs.session"
+            mistakes.append(Mistake(address=str(name), problem=problem))
+    for name in names:
+        if name not in _CAMPAIGNS:
+            near = nearest(name, list(_CAMPAIGNS)) or f"there is {', '.join(_CAMPAIGNS)}"
+            mistakes.append(Mistake(address="only", problem=f"{name!r} is unknown", hint=near))
+        elif _host.is_taken(f"{name}{suffix}"):
+            problem = f"the session name {name}{suffix} is taken"
+            hint = f'name the others differently:   suffix="-{name}"'
+            mistakes.append(Mistake(address="suffix", problem=problem, hint=hint))
+    for text in limits:
+        if not _is_requirement(text):
+            problem, hint = f"{text!r} is not a requirement", 'write "sqlalchemy<2"'
+            mistakes.append(Mistake(address="hold", problem=problem, hint=hint))
+    return mistakes
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
+
+
+def _register_campaign(
+    campaign: str, name: str, sessions: Sequence[Any], limits: Sequence[str]
+) -> None:
+    def run(session: nox.Session) -> None:
+        from nox_envs import campaigning  # noqa: PLC0415 - not needed to list sessions
+
+        campaigning.run(campaign, session, sessions, limits)
+
+    run.__name__ = run.__qualname__ = name.replace("-", "_")
+    run.__doc__ = f"{_CAMPAIGNS[campaign]}  (nox -s {name} -- --help)"
+    nox.session(name=name, python=False, venv_backend="none", default=False)(run)
+
+
 def _refusal(error: DeclarationError) -> SystemExit:
     """The end of nox, with the message and no traceback: nox prints one for all others."""
     sys.stderr.write(settings.redact(f"{error}\n", os.environ))
@@ -155,6 +233,8 @@ def _register(function: Any, options: Mapping[str, Any]) -> Any:
         declared,
         stacked,
         where=where,
+        noxfile=noxfile,
+        line=line,
         prepare=functools.partial(_prepare, declared),
         backend_for=functools.partial(_backend, declared),
         refuse=_refuse,
@@ -230,19 +310,8 @@ def _backend(declared: Declaration, python: str | None) -> str | None:
         or getattr(nox.options, "default_venv_backend", None) not in {None, "virtualenv"}
     ):
         return None
-    old = python is not None and _minor(python) < _SEEDED_SINCE
-    plain = "venv" if old else "virtualenv"
+    plain = "venv" if python is not None and needs_venv(python) else "virtualenv"
     return plain if settings.prefers_pip(os.environ) else f"uv|{plain}"
-
-
-_SEEDED_SINCE = (3, 9)
-"""The oldest Python that virtualenv's bundled pip runs on."""
-
-
-def _minor(python: str) -> tuple[int, int]:
-    """The series of a plain version; of anything else, one that is new enough."""
-    match = re.fullmatch(r"(?:python)?(\d+)\.(\d+)(?:\.\d+)?", python)
-    return (int(match[1]), int(match[2])) if match else _SEEDED_SINCE
 
 
 def _prepare(declared: Declaration, python: str) -> None:

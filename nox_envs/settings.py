@@ -357,6 +357,41 @@ def run_id(env: MutableMapping[str, str] | None = None) -> tuple[str, bool]:
     return chosen, chosen == minted
 
 
+TRIAL_VARIABLE = f"{_OWN}TRIAL"
+"""Names the file that tells a nox which trial it is to run."""
+
+
+def trial_order(env: Mapping[str, str]) -> str | None:
+    """The file that tells what the trial is, in the nox of a trial."""
+    return env.get(TRIAL_VARIABLE) or None
+
+
+def tree_tag(env: Mapping[str, str]) -> str:
+    """By which what a trial starts is known; empty where this is none."""
+    return env.get(f"{_OWN}TREE", "")
+
+
+def pytest_options(env: Mapping[str, str]) -> str | None:
+    """What the user has pytest do on every run."""
+    return env.get("PYTEST_ADDOPTS")
+
+
+def trial_environment(env: Mapping[str, str], *, order: str, temporary: str) -> dict[str, str]:
+    """The environment for the nox of a trial: the user's, with a temporary directory of its own.
+
+    What would choose other sessions or Pythons than the trial's is left out, and no
+    environment of a script-mode noxfile is made for it.
+    """
+    clean = {name: value for name, value in env.items() if name not in _variables.NOX_CHOICES}
+    return {
+        **clean,
+        TRIAL_VARIABLE: order,
+        "NOX_SCRIPT_MODE": "none",
+        "GIT_OPTIONAL_LOCKS": "0",
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary),
+    }
+
+
 _BACKEND_OPTIONS = frozenset(
     # argparse takes `-d` for the beginning of `-db`.
     {"-d", "-db", "--default-venv-backend", "-fb", "--force-venv-backend", "--no-venv"}

@@ -26,6 +26,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "cell": {"cell"},
         "interpreter and lock": {"interpreter", "lock"},
         "pyproject": {"pyproject"},
+        "outcome": {"outcome"},
     },
     "2 what is asked for": {
         "declaring": {"options", "matrix_options", "declaration", "matrix"},
@@ -52,25 +53,46 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             "install", "install.interface", "install.via_uv", "install.via_pip",
             "install.project", "install.check", "install.stamp",
         },
-        "run": {"run", "run.tree"},
+        "run": {
+            "run", "run.tree", "run.exchange", "run.evidence", "run.journal", "run.judge",
+            "run.junit", "run.log", "run.signature", "run.suspects", "run.trial",
+        },
+        # Pure: what a campaign has to think about.
+        "upgrade": {
+            "upgrade", "upgrade.closures", "upgrade.descent", "upgrade.edits", "upgrade.evidence",
+            "upgrade.highest", "upgrade.options", "upgrade.search", "upgrade.split",
+        },
+        "report": {
+            "report", "report.as_json", "report.as_markdown", "report.as_terminal",
+            "report.columns", "report.escape", "report.facts", "report.headline",
+            "report.paragraphs", "report.progress", "report.summary", "report.view", "report.words",
+        },
     },
-    "6 the recipe": {"recipe": {"gather", "questions", "toolbox", "provision"}},
-    "7 front doors": {"nox": {"_host", "running", "sessions", ""}},
+    "6 the recipe": {
+        "recipe": {"gather", "planning", "questions", "toolbox", "provision"},
+    },
+    "7 campaigns": {
+        "upgrade": {
+            "upgrade.bench", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
+            "upgrade.findings", "upgrade.quests", "upgrade.trials",
+        },
+    },
+    "8 front doors": {"nox": {"_host", "campaigning", "on_trial", "running", "sessions", ""}},
 }  # fmt: skip
 """Floor -> group -> modules. Imports go to a lower floor, or stay in the group."""
 
 SEAMS = {("_http", "_http_client"), ("resolve.index", "resolve.index_pages")}
 """One noun in two files: the second is heavy and imported inside a function of the first."""
 
-NOX = {"sessions", "running", "_host"}
-HANDING_ON = {"sessions", "running"}
+NOX = {"sessions", "running", "_host", "campaigning", "on_trial"}
+HANDING_ON = {"sessions", "running", "campaigning", "on_trial"}
 """They hand `os.environ` on as a mapping, and look nothing up in it."""
 # Besides the door: directories of the wheel store and of a scratch, and the copy of a tree.
-WRITERS = {"_files", "install.project", "provision", "run.tree"}
+WRITERS = {"_files", "install.project", "run.tree"}
 READERS = {
     # Streams, bytes for a digest, and the files of others whose encoding has to be found out.
-    "_files", "_processes", "_tool_config", "install.check", "install.project", "provision",
-    "run.tree", "settings",
+    "_files", "_processes", "_tool_config", "install.check", "install.project", "run.tree",
+    "settings",
 }  # fmt: skip
 HEAVY = {
     "concurrent.futures", "configparser", "csv", "dotenv", "email", "filelock", "http",
@@ -329,7 +351,8 @@ def test_only_the_door_opens_files_to_write_into_them() -> None:
 # -- surface --------------------------------------------------------------------------
 
 
-SPEAKING = [module for module in MODULES if module not in {"resolve", "install", "run"}]
+ROOMS = {"resolve", "install", "run", "upgrade", "report"}
+SPEAKING = [module for module in MODULES if module not in ROOMS]
 
 
 def rank(name: str) -> int:

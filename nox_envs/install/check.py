@@ -6,12 +6,14 @@ question.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from nox_envs.interpreter import Interpreter
 
-__all__ = ["Installed", "differences", "installed", "is_pinned", "missing_files"]
+__all__ = ["Installed", "differences", "installed", "is_pinned", "missing_files", "requires"]
 
 
 def __dir__() -> list[str]:
@@ -71,6 +73,23 @@ def _read(path: Path) -> Installed:
     except OSError:
         version = "without metadata"
     return Installed(name=canonicalize_name(name), version=str(version), metadata=path)
+
+
+def requires(one: Installed) -> tuple[str, ...]:
+    """The normalized names that a distribution depends on in any environment, extras aside."""
+    file = one.metadata / ("METADATA" if one.metadata.name.endswith(".dist-info") else "PKG-INFO")
+    names = []
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            texts = HeaderParser().parse(stream).get_all("Requires-Dist") or ()
+    except OSError:
+        return ()
+    for text in texts:
+        with contextlib.suppress(InvalidRequirement):
+            requirement = Requirement(str(text))
+            if "extra ==" not in str(requirement.marker or ""):
+                names.append(canonicalize_name(requirement.name))
+    return tuple(dict.fromkeys(names))
 
 
 def differences(

@@ -19,7 +19,7 @@ from nox_envs.errors import BuildFailed, NoxEnvsError
 if TYPE_CHECKING:
     from nox_envs.interpreter import Interpreter
 
-__all__ = ["Wheel", "build_once", "read_wheel"]
+__all__ = ["Wheel", "build_once", "read_wheel", "without_requirements"]
 
 
 def __dir__() -> list[str]:
@@ -80,6 +80,31 @@ def read_wheel(path: Path, *, tree: str) -> Wheel:
         metadata=described.hexdigest(),
         tree=tree,
     )
+
+
+def without_requirements(wheel: Wheel, directory: Path) -> Path:
+    """A wheel with the same metadata, but for what it requires, and nothing in it.
+
+    For a resolver that is to be told of other requirements than the project's own.
+    """
+    target = directory / f"{wheel.name.replace('-', '_')}-{wheel.version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel.path) as archive:
+        described = next(
+            name for name in archive.namelist()
+            if name.endswith(".dist-info/METADATA") and name.count("/") == 1
+        )  # fmt: skip
+        headers = HeaderParser().parsestr(archive.read(described).decode("utf-8", "replace"))
+    del headers["Requires-Dist"]
+    headers.set_payload("")
+    place = f"{wheel.name.replace('-', '_')}-{wheel.version}.dist-info"
+    about = "Wheel-Version: 1.0\nGenerator: nox-envs\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    members = {f"{place}/METADATA": headers.as_string(), f"{place}/WHEEL": about}
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+        listed = "".join(f"{name},,\n" for name in [*members, f"{place}/RECORD"])
+        archive.writestr(f"{place}/RECORD", listed)
+    return target
 
 
 def build_once(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nox_envs.errors import LockInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from packaging.pylock import Package
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nox_envs.resolve.requests import Request, Wanted
 
-__all__ = ["Resolver", "constraint_lines", "only_allowed", "requirement_lines"]
+__all__ = ["Resolver", "constraint_lines", "kept", "only_allowed", "requirement_lines"]
 
 
 def __dir__() -> list[str]:
@@ -34,13 +34,20 @@ class Resolver(Protocol):
     def name(self) -> str: ...
 
     def resolve(
-        self, wanted: Wanted, wheels: Mapping[NormalizedName, Path], scratch: Path
+        self,
+        wanted: Wanted,
+        wheels: Mapping[NormalizedName, Path],
+        scratch: Path,
+        *,
+        keep: Sequence[Package] = (),
     ) -> tuple[Package, ...]:
         """The third-party packages that `wanted` needs, with hashes.
 
         `wheels` are the local projects of the cell: they take part, so that what
         depends on them meets their version, and are left out of the answer. `scratch`
-        is an empty directory. Raises `Refused` with the tool's own words.
+        is an empty directory. Of `keep`, no pin is moved that need not be moved; pip,
+        which has no such notion, keeps all of them or none.
+        Raises `Refused` with the tool's own words.
         """
         ...
 
@@ -72,6 +79,21 @@ def constraint_lines(wanted: Wanted) -> list[str]:
         bare.marker = None
         lines.append(str(bare))
     return list(dict.fromkeys(lines))
+
+
+def kept(keep: Iterable[Package], wanted: Wanted) -> list[Package]:
+    """The pins of `keep` that can be kept: releases that no requirement asks to move."""
+    return [
+        package
+        for package in keep
+        if package.version is not None
+        and not (package.archive or package.vcs or package.directory)
+        and all(
+            request.requirement.specifier.contains(package.version, prereleases=True)
+            for request in wanted.requests
+            if request.name == package.name
+        )
+    ]
 
 
 def _line(request: Request) -> str:

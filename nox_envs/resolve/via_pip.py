@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from packaging.pylock import Package, PackageArchive, PackageSdist, PackageVcs, PackageWheel
+from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from nox_envs import _files, _process
 from nox_envs.errors import NeedsUv
-from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
+from nox_envs.resolve.interface import constraint_lines, kept, only_allowed, requirement_lines
+from nox_envs.resolve.requests import Origin, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from nox_envs.resolve.requests import Wanted
@@ -48,7 +50,12 @@ class PipResolver:
     name: str = "pip"
 
     def resolve(
-        self, wanted: Wanted, wheels: Mapping[NormalizedName, Path], scratch: Path
+        self,
+        wanted: Wanted,
+        wheels: Mapping[NormalizedName, Path],
+        scratch: Path,
+        *,
+        keep: Sequence[Package] = (),
     ) -> tuple[Package, ...]:
         """As `Resolver.resolve`. Raises `NeedsUv` for what pip cannot do."""
         if wanted.resolution != "highest":
@@ -62,6 +69,11 @@ class PipResolver:
         lines = requirement_lines(wanted, wheels)
         if not lines:
             return ()
+        if keep:
+            try:
+                return self.resolve(_with_limits(wanted, kept(keep, wanted)), wheels, scratch)
+            except _process.Refused:
+                pass  # Something has to move: pip does not say what.
         _files.write_text(asked, "\n".join(lines) + "\n")
         _files.write_text(limits, "\n".join(constraint_lines(wanted)) + "\n")
         command: list[str | Path] = [
@@ -123,6 +135,18 @@ class PipResolver:
                 reason=f"The pip of this environment is {version}; {_COOLDOWN_SINCE} is the "
                 "first that can leave out young releases.",
             )
+
+
+def _with_limits(wanted: Wanted, pins: Iterable[Package]) -> Wanted:
+    """The same with every pin as a constraint."""
+    origin = Origin(file="the lock as it stands now", line=None, text="")
+    limits = [
+        Request(
+            requirement=Requirement(f"{pin.name}=={pin.version}"), origin=origin, constraint=True
+        )
+        for pin in pins
+    ]
+    return replace(wanted, requests=(*wanted.requests, *limits))
 
 
 def _with_requirements(

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Package, Pylock
+from packaging.version import Version
 
 from nox_envs import _files, _process
-from nox_envs.resolve.interface import constraint_lines, only_allowed, requirement_lines
+from nox_envs.resolve.interface import constraint_lines, kept, only_allowed, requirement_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -38,7 +39,12 @@ class UvResolver:
     name: str = "uv"
 
     def resolve(
-        self, wanted: Wanted, wheels: Mapping[NormalizedName, Path], scratch: Path
+        self,
+        wanted: Wanted,
+        wheels: Mapping[NormalizedName, Path],
+        scratch: Path,
+        *,
+        keep: Sequence[Package] = (),
     ) -> tuple[Package, ...]:
         """As `Resolver.resolve`."""
         asked = scratch / "requirements.in"
@@ -46,6 +52,12 @@ class UvResolver:
         answer = scratch / "pylock.toml"
         _files.write_text(asked, "\n".join(requirement_lines(wanted, wheels)) + "\n")
         _files.write_text(limits, "\n".join(constraint_lines(wanted)) + "\n")
+        if keep:
+            # uv prefers the pins of the file that it is to write.
+            known = Pylock(
+                lock_version=Version("1.0"), created_by="nox-envs", packages=kept(keep, wanted)
+            )
+            _files.write_toml(answer, known.to_dict(), private=True)
         command: list[str | Path] = [
             self.uv, "pip", "compile", asked, "--constraints", limits,
             "--format", "pylock.toml", "--output-file", answer,

@@ -14,7 +14,7 @@ from nox_envs import _process
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["copy", "digest"]
+__all__ = ["again", "copy", "digest", "root"]
 
 
 def __dir__() -> list[str]:
@@ -48,6 +48,19 @@ def copy(
     if names:
         _share_repository(source, target, env)
     return place
+
+
+def root(source: Path, *, env: Mapping[str, str]) -> Path:
+    """The top of the checkout that a directory lies in; itself where there is none."""
+    top = _git(source, env, "rev-parse", "--show-toplevel").splitlines()
+    if not top or not _listed(source, env):
+        return source.resolve()
+    return Path(top[0]).resolve()
+
+
+def again(snapshot: Path, target: Path) -> None:
+    """Another copy of a copy, links and all."""
+    shutil.copytree(snapshot, target, symlinks=True, dirs_exist_ok=True)
 
 
 def _share_repository(source: Path, target: Path, env: Mapping[str, str]) -> None:

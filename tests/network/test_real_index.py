@@ -28,13 +28,17 @@ def tool(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+TRUST = {"UV_SYSTEM_CERTS": "1"}
+"""uv itself, which nox runs for a script-mode noxfile, knows no certificate of this machine."""
+
+
 def nox(directory: Path, *words: str, tool: str = "") -> tuple[int, str]:
     """Run nox as a user does, with an empty HOME."""
     home = directory.parent / "home"
     home.mkdir(exist_ok=True)
     foreign = ("NOX", "UV_PYTHON", "UV_PROJECT", "PYTEST_", "VIRTUAL_ENV", "PIP_FIND_LINKS")
     env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
-    env |= {"HOME": str(home), "NOX_ENVS_INSTALLER": tool}
+    env |= {"HOME": str(home), "NOX_ENVS_INSTALLER": tool, **TRUST}
     done = subprocess.run(
         [sys.executable, "-m", "nox", *words],
         cwd=directory,
@@ -137,7 +141,8 @@ def test_script_mode(project: Path, tmp_path: Path) -> None:
     shutil.copytree(
         ROOT, copy, ignore=shutil.ignore_patterns(".nox", ".venv", ".git", "__pycache__")
     )
-    subprocess.run([uv, "build", "-q", "--wheel", "--out-dir", tmp_path, copy], check=True)
+    command = [uv, "build", "-q", "--wheel", "--out-dir", str(tmp_path), str(copy)]
+    subprocess.run(command, check=True, env={**os.environ, **TRUST})
     (wheel,) = tmp_path.glob("nox_envs-*.whl")
     (project / "noxfile.py").write_text(
         "# /// script\n"

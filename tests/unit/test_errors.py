@@ -52,6 +52,18 @@ error: gone.txt does not exist
 hint: write done.txt""",
     ),
     (
+        errors.BuildNotAllowed(name="alpha", version="2.0"),
+        3,
+        """\
+error: alpha 2.0 would come in, which has to be built from source
+hint: if that is all right, say so in the declaration:   build=["alpha"]""",
+    ),
+    (
+        errors.UsageError(problem="-k is not an option of upgrade", advice=("write -- -k", "or")),
+        2,
+        "error: -k is not an option of upgrade\nhint: write -- -k\nhint: or",
+    ),
+    (
         errors.NoPermission(path=".nox"),
         2,
         (

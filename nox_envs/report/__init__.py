@@ -1,0 +1,1 @@
+"""Reports: what a campaign found, for people and for programs."""

@@ -1,0 +1,190 @@
+"""What a report says, in sentences and rows: the wording, whatever it is shown on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nox_envs.outcome import Verdict
+from nox_envs.report.columns import folded
+from nox_envs.report.headline import body, headline, title
+from nox_envs.report.paragraphs import paragraphs
+from nox_envs.report.view import Commands, View
+from nox_envs.report.words import some
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nox_envs.report.facts import Candidate, UpgradeReport
+    from nox_envs.report.paragraphs import Paragraph
+
+
+__all__ = ["Row", "Summary", "Table", "summarise"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_MOST_COLUMNS = 6
+_MOST_SAFE_ROWS = 12
+_MOST_PLACES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A candidate in the table."""
+
+    name: str
+    now: str
+    take: str
+    latest: str
+    cells: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The answer and the evidence, a row for each candidate."""
+
+    labels: tuple[str, ...]
+    """Above the cells of the rows."""
+    rows: tuple[Row, ...]
+    more: str = ""
+    """The safe rows that were left out, in a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A report in words. All of it is escaped, but for the tests of a paragraph."""
+
+    title: str
+    headline: str
+    body: str
+    """What a pull request says below its title, as Markdown."""
+    table: Table
+    paragraphs: tuple[Paragraph, ...]
+    apply: tuple[str, str] | None
+    """What to do next and its command; None where there is nothing to write."""
+    place: str
+    """Where the report and the logs lie."""
+
+
+def summarise(
+    report: UpgradeReport,
+    *,
+    show: Callable[[str], str],
+    commands: Commands | None = None,
+    full: bool = False,
+) -> Summary:
+    """Put a report into words. `show` escapes what comes from others.
+
+    Unless `full`, a table that is too wide or too long to be read is folded.
+    """
+    view = View(report, show, commands or Commands())
+    return Summary(
+        title=title(view),
+        headline=headline(view),
+        body=body(view),
+        table=_table(view, full=full),
+        paragraphs=tuple(paragraphs(view)),
+        apply=_apply(view),
+        place=show(report.directory) if report.directory else "",
+    )
+
+
+def _table(view: View, *, full: bool) -> Table:
+    grid = {
+        name: tuple(_cell(view, one, name) for one in view.report.candidates)
+        for name in view.report.columns
+    }
+    groups = folded(grid)
+    labels = tuple(view.columns.header(names, view.show) for names in groups)
+    places = range(len(view.report.candidates))
+    cells = [tuple(grid[names[0]][place] for names in groups) for place in places]
+    if len(groups) > _MOST_COLUMNS and not full:
+        labels = ("safe on",)
+        cells = [
+            (f"{sum(grid[name][place] == 'safe' for name in grid)} of {len(grid)}",)
+            for place in places
+        ]
+    rows = [
+        _row(view, candidate, words)
+        for candidate, words in zip(view.report.candidates, cells, strict=True)
+    ]
+    return Table(labels=labels, rows=tuple(rows)) if full else _short(view, labels, rows)
+
+
+def _short(view: View, labels: tuple[str, ...], rows: list[Row]) -> Table:
+    safe = [
+        row
+        for row, candidate in zip(rows, view.report.candidates, strict=True)
+        if _is_safe(view, candidate) and not row.note
+    ]
+    more = safe[_MOST_SAFE_ROWS:] if len(safe) > _MOST_SAFE_ROWS + 1 else []
+    listed = ", ".join(f"{row.name} {row.take}" for row in more)
+    return Table(
+        labels=labels,
+        rows=tuple(row for row in rows if row not in more),
+        more=f"and {len(more)} more: {listed}" if more else "",
+    )
+
+
+def _is_safe(view: View, candidate: Candidate) -> bool:
+    return candidate.name in view.common and all(
+        _cell(view, candidate, name) == "safe" for name in view.tested
+    )
+
+
+def _cell(view: View, candidate: Candidate, column: str) -> str:
+    if column in view.untested:
+        return "not tested"
+    judgement = candidate.verdicts.get(column)
+    if judgement is not None:
+        return str(judgement.verdict).replace("-", " ")
+    if column in view.red:
+        return "no answer"
+    return "not yet" if view.report.status in {"interrupted", "error"} else "-"
+
+
+def _row(view: View, candidate: Candidate, cells: tuple[str, ...]) -> Row:
+    return Row(
+        name=view.show(candidate.name),
+        now=view.show(candidate.current),
+        take=view.show(view.common[candidate.name]) if candidate.name in view.common else "-",
+        latest=view.show(candidate.latest),
+        cells=cells,
+        note="; ".join(_notes(view, candidate)),
+    )
+
+
+def _notes(view: View, candidate: Candidate) -> list[str]:
+    notes = []
+    capped = view.judged(candidate, Verdict.CAPPED)
+    if capped:
+        failing = any(candidate.verdicts[name].failing for name in capped)
+        verb = "fails" if failing else "does not pass"
+        notes.append(f"{view.show(candidate.target)} {verb} on {view.where(capped)}")
+    elif candidate.target != candidate.latest and candidate.name in view.common:
+        notes.append(f"{view.show(candidate.latest)} was not tried")
+    companions = {name for one in candidate.verdicts.values() for name in one.together_with}
+    if candidate.name in view.common and companions:
+        notes.append(f"only together with {view.named(sorted(companions))}")
+    unused = view.unexercised(candidate)
+    if candidate.name in view.common and unused:
+        notes.append(f"your tests never import it{view.on(unused)}")
+    return notes
+
+
+def _apply(view: View) -> tuple[str, str] | None:
+    if not view.taken or view.report.status in {"interrupted", "error"}:
+        return None
+    which = "it" if len(view.taken) == 1 else f"these {len(view.taken)}"
+    if not view.report.files:
+        places = [place for one in view.taken for place in one.places]
+        where = some(list(map(view.show, places)), most=_MOST_PLACES)
+        declared = "it is" if len(view.taken) == 1 else "they are"
+        return (f"Write {which} where {declared} declared: {where}", "") if places else None
+    files = view.named(view.report.files)
+    command = f"nox -s {view.commands.upgrade} -- --apply"
+    return f"Write {which} to {files} (uses this result, tests nothing again):", command

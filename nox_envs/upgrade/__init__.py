@@ -1,0 +1,1 @@
+"""Upgrades: which are there, which pass together, and how they are written down."""

@@ -1,0 +1,423 @@
+"""One column at work: what may become of it, and what its trials have shown."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
+
+from nox_envs.errors import (
+    BuildFailed,
+    BuildNotAllowed,
+    IncompatiblePython,
+    IndexUnreachable,
+    NoWheel,
+    NoxEnvsError,
+    PackageNotFound,
+    ReleaseNotFound,
+    Unresolvable,
+    UsageError,
+)
+from nox_envs.outcome import Outcome, Verdict
+from nox_envs.resolve.index import NotThere, Unreachable
+from nox_envs.upgrade.candidates import Prospect, place_of, prospect
+from nox_envs.upgrade.quests import Pins, Result, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from packaging.version import Version
+
+    from nox_envs.lock import Lock
+    from nox_envs.outcome import Changes
+    from nox_envs.upgrade.column import Column
+    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.trials import Shown, Trials
+
+__all__ = ["VERDICTS", "Bench", "reason_of"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_TIMES, _LEAST = 5.0, 60.0
+"""A run may take so many times the baseline, and so many seconds in any case."""
+_LOOKS = 8
+"""Questions to the index side by side."""
+_PAUSES = (0.5, 2.0)
+_BASELINE = Want(pins=())
+
+
+class Bench:
+    """A column, the candidates that it has, and the memory of its trials."""
+
+    def __init__(self, column: Column, trials: Trials, options: UpgradeOptions) -> None:
+        self.column = column
+        self.prospects: dict[str, Prospect] = {}
+        self.targets: dict[str, Version] = {}
+        """What is tried at once: the newest that resolve together."""
+        self.reasons: dict[str, str] = {}
+        """Why a newer release than the one in `targets` cannot be installed."""
+        self.known_failures: frozenset[str] = frozenset()
+        """Tests that fail as it stands now; others decide."""
+        self._trials = trials
+        self._options = options
+        self._memory: dict[tuple[str, int], Result] = {}
+        self._locks: dict[tuple[tuple[str, Version], ...], Lock] = {}
+        self._guard = threading.Lock()
+        self._baseline_seconds: float | None = None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where dependencies are declared: `requirements.txt:3`."""
+        requests = [each for found in self.column.declared.values() for each in found]
+        return tuple(dict.fromkeys(place_of(request.origin) for request in requests))
+
+    # -- candidates
+
+    def look(self) -> None:
+        """Ask the index what is newer, and the resolver how much of it fits together.
+
+        Raises a `NoxEnvsError`.
+        """
+        options, pins = self._options, self.column.current.pins
+        for name in options.asked:
+            if pins.get(name) is None:
+                raise UsageError(
+                    problem=f"{name} is not among the {len(pins)} packages of {self.column.name}",
+                    advice=(_near(name, pins),),
+                )
+        names = sorted(options.asked or self.column.declared)
+        with ThreadPoolExecutor(_LOOKS) as pool:
+            found = dict(zip(names, pool.map(self.column.releases, names), strict=True))
+        admission = self.column.admission(prerelease=options.pre)
+        for name, releases in found.items():
+            if isinstance(releases, Unreachable):
+                raise IndexUnreachable(reason=releases.reason, url=releases.url, about=str(name))
+            current = pins.get(name)
+            if current is None or isinstance(releases, NotThere):
+                continue
+            one = prospect(
+                name,
+                current,
+                self.column.declared.get(name, ()),
+                releases,
+                admission,
+                asked=options.asked.get(name),
+                hold=options.hold.get(name),
+            )
+            self._refuse_unknown_release(one)
+            if one.target is not None or one.verdict is not None:
+                self.prospects[str(name)] = one
+        self._aim()
+
+    def _refuse_unknown_release(self, one: Prospect) -> None:
+        """A release that the command line names has to exist."""
+        wanted = self._options.asked.get(one.name)
+        if wanted and one.target is None and one.verdict is None and one.current not in wanted:
+            raise ReleaseNotFound(
+                name=str(one.name),
+                wanted=str(wanted),
+                addresses=(f"the command line   {one.name}{wanted}",),
+                latest=str(one.latest or ""),
+            )
+
+    def _aim(self) -> None:
+        """The newest releases that resolve together; exactly what was named."""
+        open_ = {name: one for name, one in self.prospects.items() if one.target is not None}
+        self.targets = {name: one.target for name, one in open_.items() if one.target is not None}
+        if not open_:
+            return
+        try:
+            self._resolve(self.targets)
+        except NoxEnvsError as error:
+            if _outcome(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
+                raise
+        else:
+            return
+        wanted = {
+            name: _exactly(one.target) if one.named and one.target else _between(one)
+            for name, one in open_.items()
+        }
+        try:
+            lock = self.column.resolve(
+                {canonicalize_name(name): spec for name, spec in wanted.items()},
+                free=frozenset(canonicalize_name(name) for name in wanted),
+            )
+        except NoxEnvsError as error:
+            if _outcome(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
+                raise
+            return  # The search finds out which of them do not go together.
+        for name, one in open_.items():
+            version = lock.pins.get(canonicalize_name(name))
+            if version is not None and version != one.target:
+                self.reasons[name] = self._why_not(name, one)
+                if version > one.current and version in one.versions:
+                    self.targets[name] = version
+                else:
+                    del self.targets[name]
+
+    def _why_not(self, name: str, one: Prospect) -> str:
+        """What the resolver says of a target that fits nowhere."""
+        if one.target is None:
+            return ""
+        others = {
+            canonicalize_name(other): _between(each)
+            for other, each in self.prospects.items()
+            if each.target is not None and other != name
+        }
+        key = canonicalize_name(name)
+        try:
+            self.column.resolve({**others, key: _exactly(one.target)}, free=frozenset(others))
+        except NoxEnvsError as error:
+            return reason_of(error)
+        return f"{name} {one.target} does not go with the others at their newest"
+
+    def closures(self) -> tuple[dict[str, frozenset[str] | None], set[frozenset[str]]]:
+        """What has to move with each target, and which of them depend on each other."""
+        with ThreadPoolExecutor(self._trials.place.jobs) as pool:
+            found = dict(zip(self.targets, pool.map(self._closure, self.targets), strict=True))
+        return found, self._links()
+
+    def _closure(self, name: str) -> frozenset[str] | None:
+        wanted = {
+            canonicalize_name(other): _exactly(target) if other == name
+            else SpecifierSet(f">={self.prospects[other].current},<={target}")
+            for other, target in self.targets.items()
+        }  # fmt: skip
+        try:
+            lock = self.column.resolve(wanted)
+        except NoxEnvsError as error:
+            return (
+                None
+                if _outcome(error) in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}
+                else (frozenset({name}))
+            )
+        return frozenset(
+            other
+            for other in self.targets
+            if other == name
+            or lock.pins.get(canonicalize_name(other)) != self.prospects[other].current
+        )
+
+    def _links(self) -> set[frozenset[str]]:
+        """Pairs of targets between which there is a path of dependencies."""
+        requires = dict(self._requires)
+        links = set()
+        for name in self.targets:
+            waiting, seen = list(requires.get(name, ())), {name}
+            while waiting:
+                other = waiting.pop()
+                if other in seen:
+                    continue
+                seen.add(other)
+                if other in self.targets:
+                    links.add(frozenset({name, other}))
+                else:
+                    waiting += requires.get(other, ())
+        return links
+
+    @property
+    def _requires(self) -> dict[str, tuple[str, ...]]:
+        shown = [each.shown for each in self._memory.values() if each.shown]
+        merged: dict[str, tuple[str, ...]] = {}
+        for each in shown:
+            for name, found in each.requires.items():
+                merged[name] = tuple(dict.fromkeys([*merged.get(name, ()), *found]))
+        return merged
+
+    def highest_feasible(self, base: Pins, name: str) -> Version | str:
+        """The newest release of a candidate that resolves beside a set; or why there is none."""
+        one = self.prospects[name]
+        key = canonicalize_name(name)
+        others = self._fixed(base)
+        others[key] = SpecifierSet(f">{one.current},<={one.target}")
+        try:
+            lock = self.column.resolve(others, free=frozenset({key}))
+        except NoxEnvsError as error:
+            return reason_of(error)
+        version = lock.pins.get(key)
+        return version if version in one.versions else f"no release of {name} fits"
+
+    # -- trials
+
+    def settle(self, want: Want) -> Result:
+        """Resolve a set and run it; equal locks are run once."""
+        try:
+            lock = self._resolve(dict(want.pins), keep=want.keep)
+        except NoxEnvsError as error:
+            return Result(outcome=_outcome(error), reason=reason_of(error))
+        except OSError as error:
+            return Result(outcome=Outcome.ERROR, reason=f"{error.strerror}: {error.filename}")
+        if not want.run:
+            return Result(outcome=Outcome.PASS)
+        memory = (lock.digest, want.attempt)
+        known = self._memory.get(memory)
+        if known is not None:
+            return known
+        pins = {str(canonicalize_name(name)) for name, _ in want.pins}
+        changes, moved = self._changes(lock, pins)
+        shown = self._trials.run(
+            self.column,
+            lock,
+            changes=changes,
+            moved=moved,
+            attempt=want.attempt,
+            limit=self._limit,
+        )
+        if want.pins == _BASELINE.pins and shown.trial.outcome is Outcome.PASS:
+            self._baseline_seconds = shown.seconds
+        result = self._judged(shown)
+        with self._guard:
+            self._memory[memory] = result
+        return result
+
+    def _limit(self) -> float | None:
+        """Seconds for a run; the baseline itself tells, where nobody says it."""
+        options, declared = self._options, self.column.place.declaration.timeout
+        if options.timeout is not None:
+            return options.timeout
+        if declared is not None:
+            return declared
+        if self._baseline_seconds is None:
+            return None
+        return max(_LEAST, _TIMES * self._baseline_seconds)
+
+    def _judged(self, shown: Shown) -> Result:
+        trial, failure = shown.trial, shown.trial.failure
+        changed = {*trial.changes, *trial.moved}
+        signature = failure.signature if failure else None
+        if trial.outcome is Outcome.TIMEOUT:
+            signature = "timeout"
+        return Result(
+            outcome=trial.outcome,
+            reason=trial.reason,
+            shown=shown,
+            suspects=tuple(name for name in shown.suspects if name in changed),
+            signature=signature,
+            moved=trial.moved,
+        )
+
+    @staticmethod
+    def names_tests(result: Result) -> bool:
+        """Whether a run that failed told which tests, and was not cut short by the first."""
+        failure = result.shown.trial.failure if result.shown else None
+        return bool(failure and failure.tests and result.shown and not result.shown.is_stopping)
+
+    def know_failures(self, *results: Result) -> None:
+        """Take tests that fail each time, as it stands now, for known."""
+        if all(one.outcome is Outcome.FAIL and self.names_tests(one) for one in results):
+            tests = [set(one.shown.trial.failure.tests) for one in results
+                     if one.shown and one.shown.trial.failure]  # fmt: skip
+            self.known_failures = frozenset(set.intersection(*tests))
+            self._baseline_seconds = max(one.shown.seconds for one in results if one.shown)
+
+    def accepts(self, result: Result) -> Result:
+        """The same; a pass where only tests fail that fail as it stands now."""
+        shown = result.shown
+        if result.outcome is not Outcome.FAIL or shown is None or not self.known_failures:
+            return result
+        tests = set(shown.trial.failure.tests) if shown.trial.failure else set()
+        if not tests or shown.is_stopping or not tests <= self.known_failures:
+            return result
+        return replace(result, outcome=Outcome.PASS)
+
+    def _resolve(self, pins: Pins, *, keep: bool = True) -> Lock:
+        if not pins and keep:
+            return self.column.current
+        key = tuple(sorted(pins.items()))
+        known = self._locks.get(key) if keep else None
+        if known is not None:
+            return known
+        lock = self._resolve_patiently(pins, keep=keep and self._keeps)
+        if keep:
+            self._locks[key] = lock
+        return lock
+
+    def _resolve_patiently(self, pins: Pins, *, keep: bool) -> Lock:
+        """An index that is down for a moment is asked again."""
+        for pause in _PAUSES:
+            with contextlib.suppress(IndexUnreachable):
+                return self.column.resolve(self._fixed(pins), keep=keep)
+            self._trials.place.stop.wait(pause)
+        return self.column.resolve(self._fixed(pins), keep=keep)
+
+    @property
+    def _keeps(self) -> bool:
+        return self._options.mode != "fresh"
+
+    def _fixed(self, pins: Pins) -> dict[NormalizedName, SpecifierSet]:
+        """Exactly these releases, and of all other candidates the current ones."""
+        fixed = {
+            canonicalize_name(name): _exactly(one.current) for name, one in self.prospects.items()
+        }
+        return fixed | {canonicalize_name(name): _exactly(v) for name, v in pins.items()}
+
+    def _changes(self, lock: Lock, pins: Iterable[str]) -> tuple[Changes, Changes]:
+        before, after = self.column.current.pins, lock.pins
+        asked: dict[str, tuple[str | None, str | None]] = {}
+        moved: dict[str, tuple[str | None, str | None]] = {}
+        for name in sorted({*before, *after}):
+            old, new = before.get(name), after.get(name)
+            if old != new:
+                place = asked if str(name) in set(pins) else moved
+                place[str(name)] = (_text(old), _text(new))
+        return asked, moved
+
+
+def _exactly(version: Version) -> SpecifierSet:
+    return SpecifierSet(f"=={version}")
+
+
+def _between(one: Prospect) -> SpecifierSet:
+    return SpecifierSet(f">={one.current},<={one.target}")
+
+
+def _text(version: Version | None) -> str | None:
+    return None if version is None else str(version)
+
+
+def _near(name: str, pins: Mapping[NormalizedName, object]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - for an error only
+
+    close = get_close_matches(name, list(pins), n=1)
+    return f"did you mean {close[0]}?" if close else f"they are {', '.join(sorted(pins)[:12])} ..."
+
+
+_OUTCOMES: Mapping[type[NoxEnvsError], Outcome] = {
+    BuildFailed: Outcome.UNBUILDABLE,
+    BuildNotAllowed: Outcome.UNBUILDABLE,
+    NoWheel: Outcome.UNBUILDABLE,
+    Unresolvable: Outcome.INFEASIBLE,
+    IncompatiblePython: Outcome.INFEASIBLE,
+    ReleaseNotFound: Outcome.INFEASIBLE,
+    PackageNotFound: Outcome.INFEASIBLE,
+}
+
+
+def _outcome(error: NoxEnvsError) -> Outcome:
+    return _OUTCOMES.get(type(error), Outcome.ERROR)
+
+
+def reason_of(error: NoxEnvsError) -> str:
+    """Why, in one line; the resolver's own chain where it is the reason."""
+    if isinstance(error, Unresolvable):
+        words = " ".join(error.reason.split())
+        start = words.find("ecause ")
+        return words[start - 1 :] if start > 0 else words or error.summary
+    if isinstance(error, BuildNotAllowed):
+        return f"{error.summary}: {error.hints[0]}"
+    return error.summary
+
+
+VERDICTS: Mapping[Outcome, Verdict] = {
+    Outcome.INFEASIBLE: Verdict.INFEASIBLE,
+    Outcome.UNBUILDABLE: Verdict.UNBUILDABLE,
+    Outcome.ERROR: Verdict.INCONCLUSIVE,
+}

@@ -1,0 +1,420 @@
+"""The upgrade campaign: its columns side by side, from the baseline to the common set."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nox_envs.errors import InterpreterMissing, NoxEnvsError, PythonTooOld
+from nox_envs.outcome import Outcome, Verdict
+from nox_envs.report import progress
+from nox_envs.report.columns import columns
+from nox_envs.report.facts import Baseline
+from nox_envs.upgrade.bench import Bench
+from nox_envs.upgrade.column import Column, Place, opened
+from nox_envs.upgrade.quests import CapQuest, Quest, Result, SearchQuest, SetQuest, Want
+from nox_envs.upgrade.search import Search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.version import Version
+
+    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.trials import Trials
+
+__all__ = ["Campaign", "Work", "baseline_of"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """One column of a campaign, and how far it has come."""
+
+    place: Place
+    bench: Bench
+    quest: SearchQuest
+    baseline: Result | None = None
+    red: bool = False
+    """Whether there is no answer, because it fails as it stands now."""
+    safe: dict[str, Version] = field(default_factory=dict)
+    """The set that passed, capped releases included."""
+    proof: Result | None = None
+    """The last run of that set."""
+    passes: list[str] = field(default_factory=list)
+    """The runs of exactly that set that passed."""
+    caps: dict[str, CapQuest] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why nothing newer of a candidate resolves beside the set."""
+    common: list[str] = field(default_factory=list)
+    """The runs of exactly the common set that passed."""
+    fresh: Result | None = None
+
+    @property
+    def name(self) -> str:
+        return self.place.name
+
+
+class Campaign:
+    """Runs the phases; everything that it has found can be read at any moment."""
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        *,
+        options: UpgradeOptions,
+        trials: Trials,
+        cache: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self.places = tuple(places)
+        self.works: list[Work] = []
+        self.not_tested: dict[str, str] = {}
+        self.failed: dict[str, NoxEnvsError] = {}
+        """Columns that could not be planned."""
+        self.common: dict[str, Version] | None = None
+        self.finished = False
+        self._options = options
+        self._trials = trials
+        self._cache = cache
+        self._say = say
+        self._opened = contextlib.ExitStack()
+        self._guard = threading.Lock()
+        self._told: set[str] = set()
+        self._pool = ThreadPoolExecutor(trials.place.jobs + 1)
+
+    # -- the phases
+
+    def run(self) -> None:
+        """Find out what can be upgraded. Raises nothing for what a trial may show."""
+        try:
+            self._open()
+            if self.failed or not self.works:
+                return
+            self._begun = time.monotonic()
+            self._tell_opening()
+            self._search()
+            self._raise_caps()
+            self._find_common()
+            self._prove_fresh()
+            self._say(progress.closing(len(self._trials.trials), time.monotonic() - self._begun))
+            self.finished = not self._trials.place.stop.is_set()
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Wait for what is running, and remove what the columns needed."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._opened.close()
+
+    def _open(self) -> None:
+        """Plan every column, side by side."""
+        futures = {place.name: self._pool.submit(self._plan, place) for place in self.places}
+        for place in self.places:
+            error, bench = futures[place.name].result()
+            if isinstance(error, InterpreterMissing | PythonTooOld):
+                self.not_tested[place.name] = error.summary
+            elif error is not None:
+                self.failed[place.name] = error
+            elif bench is not None:
+                search = Search(
+                    sorted(bench.targets),
+                    jobs=self._trials.place.jobs,
+                    proofs=self._options.proofs,
+                    max_trials=self._options.max_trials,
+                )
+                quest = SearchQuest(bench.targets, search, closures=bench.closures)
+                self.works.append(Work(place=place, bench=bench, quest=quest))
+
+    def _plan(self, place: Place) -> tuple[NoxEnvsError | None, Bench | None]:
+        """A column at work, or why there is none."""
+        with contextlib.ExitStack() as stack:
+            try:
+                column: Column = stack.enter_context(
+                    opened(place, cache=self._cache, variables=self._trials.place.variables)
+                )
+                bench = Bench(column, self._trials, self._options)
+                bench.look()
+            except NoxEnvsError as error:
+                return error, None
+            with self._guard:
+                self._opened.push(stack.pop_all())
+            return None, bench
+
+    def _search(self) -> None:
+        """The baselines, everything at once, and the search where that does not pass."""
+        self._drive([(work, _Patient(work)) for work in self.works])
+        for work in self.works:
+            quest = work.quest
+            work.baseline = quest.baseline
+            work.red = quest.search.baseline is not Outcome.PASS
+            if work.red:
+                continue
+            work.safe = quest.pins
+            results = [quest.results[ask] for ask in quest.search.passes if ask in quest.results]
+            work.passes = [one.shown.trial.id for one in results if one.shown]
+            work.proof = results[-1] if results else None
+
+    def _raise_caps(self) -> None:
+        """For what is left out: the highest release that passes together with the set."""
+        left = {work.name: self._left_out(work) for work in self._green()}
+        while any(left.values()):
+            quests = []
+            for work in self._green():
+                if left[work.name]:
+                    quest = self._cap(work, left[work.name].pop(0))
+                    if quest is not None:
+                        quests.append((work, quest))
+            self._drive(quests)
+            for work, quest in quests:
+                best = quest.best
+                if best is not None and quest.results[best].shown is not None:
+                    work.safe[quest.name] = best
+                    work.proof = quest.results[best]
+                    shown = quest.results[best].shown
+                    work.passes = [shown.trial.id] if shown else []
+
+    def _left_out(self, work: Work) -> list[str]:
+        found = []
+        for name, one in work.bench.prospects.items():
+            rejection = work.quest.search.rejected.get(name)
+            unsettled = rejection and rejection.verdict in {Verdict.FLAKY, Verdict.INCONCLUSIVE}
+            if one.target is not None and name not in work.safe and not one.named and not unsettled:
+                found.append(name)
+        return found
+
+    def _cap(self, work: Work, name: str) -> CapQuest | None:
+        one = work.bench.prospects[name]
+        top = work.bench.highest_feasible(work.safe, name)
+        if isinstance(top, str):
+            work.refused[name] = top
+            return None
+        versions = [one.current, *(v for v in one.versions if one.current < v <= top)]
+        tried = work.bench.targets.get(name)
+        quest = CapQuest(
+            work.safe, name, versions, jobs=self._trials.place.jobs, fails=tried == top
+        )
+        work.caps[name] = quest
+        return quest
+
+    def _find_common(self) -> None:
+        """The set that passes on every column: what passed on each, not the least of the highest.
+
+        It has itself passed on every column, or it is made smaller until it has.
+        """
+        works = self._green()
+        if not works or len(works) < len(self.works):
+            return
+        for candidate in self._proposals(works):
+            common = self._narrow(works, candidate)
+            if self._trials.place.stop.is_set():
+                return
+            if common is not None:
+                self.common = common
+                return
+
+    def _proposals(self, works: Sequence[Work]) -> list[dict[str, Version]]:
+        """With the older release where columns differ, and with what all agree on."""
+        shared = set.intersection(*(set(work.safe) for work in works))
+        lowest = {name: min(work.safe[name] for work in works) for name in sorted(shared)}
+        known = {
+            name: version
+            for name, version in lowest.items()
+            if all(version in work.bench.prospects[name].versions for work in works)
+        }
+        agreed = {
+            name: version
+            for name, version in known.items()
+            if all(work.safe[name] == version for work in works)
+        }
+        return [known] if known == agreed else [known, agreed]
+
+    def _narrow(
+        self, works: Sequence[Work], common: dict[str, Version]
+    ) -> dict[str, Version] | None:
+        """A part of the set that passed on each column; None where not all of a proposal did.
+
+        What all agree on is searched on a column where it does not pass, and never grows.
+        """
+        agreed = all(work.safe[name] == common[name] for work in works for name in common)
+        while True:
+            quests = [(work, SetQuest(common)) for work in works if work.safe != common]
+            self._drive(quests)
+            for work in works:
+                work.common = list(work.passes) if work.safe == common else []
+            red = []
+            for work, quest in quests:
+                if not quest.done:
+                    return None
+                result = work.bench.accepts(quest.result)
+                if result.outcome is Outcome.PASS:
+                    work.common = [result.shown.trial.id] if result.shown else []
+                    if not common:
+                        work.common = self._baseline_trials(work)
+                else:
+                    red.append(work)
+            if not red:
+                return common
+            if not agreed:
+                return None
+            common = self._search_within(red[0], common)
+
+    def _search_within(self, work: Work, common: Mapping[str, Version]) -> dict[str, Version]:
+        search = Search(sorted(common), jobs=self._trials.place.jobs)
+        quest = SearchQuest(common, search, closures=work.bench.closures)
+        inner = Work(place=work.place, bench=work.bench, quest=quest)
+        self._drive([(work, _Patient(inner))])
+        smaller = quest.pins
+        return {} if len(smaller) >= len(common) else smaller
+
+    @staticmethod
+    def _baseline_trials(work: Work) -> list[str]:
+        shown = work.baseline.shown if work.baseline else None
+        return [shown.trial.id] if shown else []
+
+    def _prove_fresh(self) -> None:
+        """For a library: the set as a new user gets it, with the newest of what nobody declares."""
+        if self._options.mode is not None or not self.common:
+            return
+        works = [work for work in self._green() if not work.bench.column.is_pinned]
+        quests = [(work, SetQuest(work.safe, keep=False)) for work in works]
+        self._drive(quests)
+        for work, quest in quests:
+            if quest.results:
+                work.fresh = work.bench.accepts(quest.result)
+
+    def _green(self) -> list[Work]:
+        return [work for work in self.works if not work.red]
+
+    # -- what is said while it runs
+
+    def _tell_opening(self) -> None:
+        places = {work.name: work.place.python for work in self.works}
+        sessions = tuple(dict.fromkeys(work.place.declaration.name for work in self.works))
+        self._columns = columns(places, sessions)
+        prospects = [one for work in self.works for one in work.bench.prospects.values()]
+        files = dict.fromkeys(
+            place.partition(":")[0] for work in self.works for place in work.bench.places
+        )
+        self._say(
+            progress.opening(
+                sessions,
+                self._columns,
+                dependencies=max(len(work.bench.column.declared) for work in self.works),
+                files=[file for file in files if not file.endswith(".py")],
+                outdated=len({one.name for one in prospects}),
+            )
+        )
+
+    def _tell_beginning(self) -> None:
+        """The first two facts, once each: how it stands now, and everything at once."""
+        if "baseline" not in self._told and all(work.quest.baseline for work in self.works):
+            self._told.add("baseline")
+            known = {work.name: baseline_of(work) for work in self.works}
+            self._say(progress.as_now(known, self._columns))
+        alls = {work.name: work.quest.all_at_once for work in self.works if work.quest.targets}
+        shown = {name: one.shown.trial for name, one in alls.items() if one and one.shown}
+        if "all" not in self._told and alls and len(shown) == len(alls):
+            self._told.add("all")
+            number = len({name for work in self.works for name in work.quest.targets})
+            self._say(progress.all_at_once(number, shown, self._columns))
+
+    # -- running
+
+    def _drive(self, quests: Iterable[tuple[Work, Quest]]) -> None:
+        """Run what the quests want until all are done; what is to run alone waits for the rest."""
+        stop, jobs = self._trials.place.stop, self._trials.place.jobs
+        waiting: list[tuple[Work, Quest, Want]] = []
+        running: dict[Future[Result], tuple[Work, Quest, Want]] = {}
+        quests = list(quests)
+        while not stop.is_set():
+            for work, quest in quests:
+                waiting += [(work, quest, each) for each in quest.pending()]
+            waiting.sort(key=lambda entry: entry[2].alone)
+            while waiting and len(running) < jobs:
+                alone = waiting[0][2].alone
+                if running and (alone or any(entry[2].alone for entry in running.values())):
+                    break
+                entry = waiting.pop(0)
+                running[self._pool.submit(entry[0].bench.settle, entry[2])] = entry
+            if not running:
+                return
+            done, _ = wait(running, timeout=_STEP, return_when=FIRST_COMPLETED)
+            for future in done:
+                _, quest, wanted = running.pop(future)
+                quest.record(wanted, future.result())
+            self._tell_beginning()
+
+
+_STEP = 0.5
+
+
+def baseline_of(work: Work) -> Baseline:
+    """How a column stands now."""
+    result = work.baseline or work.quest.baseline
+    if result is None:
+        return Baseline(outcome=None, reason="it was not run to its end")
+    trial = result.shown.trial if result.shown else None
+    failure = trial.failure if trial else None
+    return Baseline(
+        outcome=trial.outcome if trial else result.outcome,
+        trial=trial.id if trial else None,
+        seconds=trial.seconds if trial else 0.0,
+        reason=(failure.exception if failure and failure.exception else result.reason),
+        known_failures=tuple(sorted(work.bench.known_failures)),
+        log=trial.log if trial else "",
+    )
+
+
+class _Patient:
+    """A search that believes no run before its baseline is settled.
+
+    Where it fails as it stands now, it is run again; tests that fail both times do not
+    count afterwards.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._held: list[tuple[Want, Result]] = []
+        self._first: tuple[Want, Result] | None = None
+        self._again: Want | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._work.quest.done
+
+    def pending(self) -> Sequence[Want]:
+        again, self._again = self._again, None
+        return [*([again] if again else []), *self._work.quest.pending()]
+
+    def record(self, want: Want, result: Result) -> None:
+        quest, bench = self._work.quest, self._work.bench
+        if want.pins:
+            if quest.baseline is None:
+                self._held.append((want, result))
+            else:
+                quest.record(want, bench.accepts(result))
+            return
+        if want == _AGAIN and self._first is not None:
+            (want, first), self._first = self._first, None
+            bench.know_failures(first, result)
+            result = bench.accepts(first)
+        elif result.outcome is Outcome.FAIL and bench.names_tests(result) and want.attempt == 1:
+            self._first, self._again = (want, result), _AGAIN
+            return
+        quest.record(want, result)
+        if quest.baseline is not None:
+            for held, told in self._held:
+                quest.record(held, bench.accepts(told))
+            self._held = []
+
+
+_AGAIN = Want(pins=(), attempt=2, alone=True)

@@ -1,0 +1,227 @@
+"""A column of a campaign: one cell, its lock as it stands now, and what it could become."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from nox_envs import _files, _process, discover, settings
+from nox_envs.cell import needs_venv
+from nox_envs.errors import BuildNotAllowed
+from nox_envs.install import project
+from nox_envs.provision import Job, workshop
+from nox_envs.questions import instant, usable_tags
+from nox_envs.run.exchange import GivenWheel
+from nox_envs.upgrade.candidates import Admission, declared, rewritten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from nox_envs.cell import Cell
+    from nox_envs.declaration import Declaration
+    from nox_envs.gather import Gathered, Noxfile
+    from nox_envs.interpreter import Interpreter
+    from nox_envs.lock import Lock
+    from nox_envs.planning import Planner, Wheels
+    from nox_envs.resolve.index import NotThere, Releases, Unreachable
+    from nox_envs.resolve.requests import Request
+
+__all__ = ["Column", "Place", "opened"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_places = itertools.count()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A cell that a campaign asks about."""
+
+    name: str
+    """What nox calls it."""
+    cell: Cell
+    declaration: Declaration
+    noxfile: Noxfile
+
+    @property
+    def python(self) -> str:
+        return self.cell.python or f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A cell that was planned: all that its trials have in common."""
+
+    place: Place
+    planner: Planner
+    interpreter: Interpreter
+    gathered: Gathered
+    wheels: Wheels
+    current: Lock
+    declared: Mapping[NormalizedName, tuple[Request, ...]]
+    """What the user's own files ask for, by name."""
+    twins: Mapping[NormalizedName, Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.place.name
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the user pins what is declared, as applications do."""
+        declaration = self.place.declaration
+        if declaration.lock or declaration.locked:
+            return True
+        asked = [each for requests in self.declared.values() for each in requests]
+        pins = [
+            each
+            for each in asked
+            if any(spec.operator in {"==", "==="} for spec in each.requirement.specifier)
+        ]
+        return len(pins) * 2 > len(asked)
+
+    def resolve(
+        self,
+        wanted: Mapping[NormalizedName, SpecifierSet],
+        *,
+        keep: bool = True,
+        free: frozenset[NormalizedName] = frozenset(),
+    ) -> Lock:
+        """The lock with other versions of some names.
+
+        `keep` moves no other pin that it need not move; those of `free` may move. Raises a
+        `NoxEnvsError`.
+        """
+        requests = rewritten(self.gathered.wanted.requests, wanted)
+        gathered = replace(self.gathered, wanted=replace(self.gathered.wanted, requests=requests))
+        kept = [one for one in self.current.packages if one.name not in free] if keep else []
+        lock = self.planner.resolve(
+            gathered, self.wheels, keep=kept, place=f"resolve-{next(_places)}", twins=self.twins
+        )
+        self._refuse_new_builds(lock)
+        return lock
+
+    def _refuse_new_builds(self, lock: Lock) -> None:
+        """Code of a stranger is only built where the user declared the name, or named it."""
+        known = {*self.current.pins, *self.declared, *self.place.declaration.build}
+        for package in lock.packages:
+            if package.sdist and not package.wheels and package.name not in known:
+                raise BuildNotAllowed(name=package.name, version=str(package.version))
+
+    def releases(self, name: NormalizedName) -> Releases | NotThere | Unreachable:
+        """What the index has of a package."""
+        return self.planner.tools.questions.releases(name, self.gathered)
+
+    def admission(self, *, prerelease: bool) -> Admission:
+        """Which releases may be tried."""
+        return Admission(
+            python=Version(self.interpreter.version),
+            tags=usable_tags(self.interpreter),
+            prerelease=prerelease or self.gathered.wanted.prerelease,
+            uploaded_before=instant(self.gathered.wanted.exclude_newer),
+        )
+
+    def given_wheels(self) -> tuple[GivenWheel, ...]:
+        """The local projects, as a trial is told of them."""
+        base = self.place.noxfile.path.parent.resolve()
+        content = {one.name: one.content for one in self.current.locals}
+        found = []
+        for source in self.gathered.installed:
+            wheel = self.wheels[source.path]
+            found.append(
+                GivenWheel(
+                    name=wheel.name,
+                    version=str(wheel.version),
+                    path=str(wheel.path),
+                    sha256=wheel.sha256,
+                    content=content.get(wheel.name, ""),
+                    directory=os.path.relpath(source.path.resolve(), base),
+                    editable=source.editable,
+                )
+            )
+        return tuple(found)
+
+
+@contextlib.contextmanager
+def opened(place: Place, *, cache: Path, variables: Mapping[str, str]) -> Iterator[Column]:
+    """Plan a cell; what that takes is there until the end of the `with` statement.
+
+    Raises a `NoxEnvsError`, `InterpreterMissing` among them.
+    """
+    with _files.scratch("column", within=cache / "scratch") as scratch:
+        python = _make_environment(place, scratch / "env", variables)
+        job = Job(
+            name=place.name,
+            cell=place.cell,
+            declaration=place.declaration,
+            noxfile=place.noxfile,
+            environment=scratch / "env",
+            python=python,
+            cache=cache,
+            run=settings.run_id()[0],
+            token=uuid.uuid4().hex,
+            reused=False,
+            no_install=False,
+            recreate=_never,
+        )
+        with workshop(job, variables) as planner:
+            interpreter = planner.interpreter()
+            gathered, wheels = planner.build(planner.gather(interpreter), interpreter)
+            current = planner.lock(gathered, wheels)
+            twins = {}
+            for source in gathered.installed:
+                if source is gathered.project:
+                    wheel = wheels[source.path]
+                    twins[wheel.name] = project.without_requirements(wheel, scratch)
+            own = {wheel.name for wheel in wheels.values()}
+            known = declared(gathered.wanted.requests)
+            yield Column(
+                place=place,
+                planner=planner,
+                interpreter=interpreter,
+                gathered=gathered,
+                wheels=wheels,
+                current=current,
+                declared={name: each for name, each in known.items() if name not in own},
+                twins=twins,
+            )
+
+
+def _never() -> None:
+    """The environment of a plan is empty and stays so."""
+
+
+def _make_environment(place: Place, directory: Path, variables: Mapping[str, str]) -> Path:
+    """An empty environment to plan with; the pip in it resolves where there is no uv."""
+    asked = place.cell.python
+    base = Path(sys.executable) if asked is None else discover.locate(asked, variables)
+    if base is None:
+        raise discover.missing(str(asked), variables)
+    env = settings.tool_environment(variables, kind="pip", directory=directory.parent)
+    uv = settings.find_uv(variables)
+    command: list[str | Path]
+    if uv:
+        command = [uv, "venv", "--quiet", "--no-config", "--python", base, directory]
+    elif needs_venv(str(asked or "")):
+        command = [base, "-I", "-m", "venv", directory]
+    else:
+        command = [sys.executable, "-m", "virtualenv", "--quiet", "--python", base, directory]
+    done = _process.run(command, env=env, cwd=directory.parent)
+    if done.returncode != 0:
+        raise discover.missing(str(asked or base), variables, note=done.output)
+    windows = sys.platform == "win32"
+    return directory / ("Scripts/python.exe" if windows else "bin/python")

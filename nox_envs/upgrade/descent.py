@@ -1,0 +1,121 @@
+"""Come down from a set that fails to one that passes, by following its failure.
+
+Pure guessing: whatever it returns has passed, and the sweep that comes after it makes the
+answer maximal.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from nox_envs.upgrade.closures import Closures
+    from nox_envs.upgrade.evidence import Ask, Evidence, Names, Steps
+
+__all__ = ["GUESSES", "descend", "extend"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+GUESSES = 3
+"""How many suspects are dropped in vain before the rest is bisected."""
+
+
+def descend(evidence: Evidence, closures: Closures, top: Names, jobs: int) -> Steps[Names]:
+    """Find a closed set within a closed one that passes; the empty one is known to pass.
+
+    It tries the rest one by one when as many were found guilty as are left, or when there is no
+    failure to follow.
+    """
+    low, found = frozenset[str](), 0
+    yield from evidence.look([top])
+    while not evidence.passed(top):
+        units = closures.units(top - low)
+        if evidence.failure(top) is None or found >= len(units):
+            rest = [closures.of(name) for _, unit in units for name in unit]
+            return (yield from extend(evidence, low, rest, jobs))
+        cut = yield from _drop(evidence, closures, low, top, jobs)
+        if cut is None:
+            low, cut = yield from _bisect(evidence, closures, low, top, jobs)
+        found, top = found + 1, cut
+        yield from evidence.look([top])
+    return top
+
+
+def extend(
+    evidence: Evidence,
+    safe: Names,
+    additions: Iterable[Names],
+    jobs: int,
+    spare: Callable[[Names], Iterable[Ask]] = lambda _: (),
+) -> Steps[Names]:
+    """Try each addition once, to whatever has passed by then; idle workers take what is spare."""
+    left = list(dict.fromkeys(additions))
+    while left:
+        fresh = [each for each in left if not evidence.known(safe | each)][:jobs]
+        tried = [each for each in left if each in fresh or evidence.known(safe | each)]
+        left = [each for each in left if each not in tried]
+        yield from evidence.look([safe | each for each in fresh], spare(safe))
+        wider = [safe | each for each in tried if not each <= safe]
+        passing = [each for each in wider if evidence.passed(each)]
+        if len(set(passing)) > 1:
+            union = frozenset[str]().union(*passing)
+            yield from evidence.look([union])
+            passing += [union] if evidence.passed(union) else []
+        safe = max([safe, *passing], key=len)
+    return safe
+
+
+def _drop(
+    evidence: Evidence, closures: Closures, low: Names, top: Names, jobs: int
+) -> Steps[Names | None]:
+    """Leave out suspects until the failure is another one, or gone; None: it is nobody's."""
+    suspects = [name for name in evidence.suspects(top) if name in top - low]
+    cuts = list(dict.fromkeys(top - closures.needing(name) for name in suspects))[:GUESSES]
+    for index, cut in enumerate(cuts):
+        further = list(accumulate(cuts[index:], lambda one, two: one & two))
+        ahead = [each for pair in zip(further, cuts[index:], strict=True) for each in pair]
+        tried = [cut, *(each for each in ahead if each not in {cut, low})][:jobs]
+        spare = [evidence.again(each) for each in tried[1:] if not evidence.known(each)]
+        yield from evidence.look([cut], spare)
+        passing = [each for each in tried if evidence.passed(each)]
+        if passing:
+            return max(passing, key=len)
+        if evidence.failure(cut) not in {None, evidence.failure(top)}:
+            return cut
+    return None
+
+
+def _bisect(
+    evidence: Evidence, closures: Closures, low: Names, top: Names, jobs: int
+) -> Steps[tuple[Names, Names]]:
+    """Find a unit with which the failure appears; returns what passed below, and all but it."""
+    units = closures.units(top - low, evidence.suspects(top))
+    prefixes = list(accumulate((unit for _, unit in units), frozenset.union, initial=low))
+    edges = {at for at in range(1, len(units)) if units[at - 1][0] != units[at][0]}
+    first, last, unknown = 0, len(units), set[int]()
+    while open_points := set(range(first + 1, last)) - unknown:
+        points = _spread(first, last, open_points & edges or open_points, jobs)
+        yield from evidence.look([prefixes[point] for point in points])
+        first = max([first, *(point for point in points if evidence.passed(prefixes[point]))])
+        same = [
+            point
+            for point in points
+            if point > first and evidence.failure(prefixes[point]) == evidence.failure(top)
+        ]
+        last = min([last, *same])
+        unknown |= set(points)
+    blamed = next(iter(units[last - 1][1]))
+    return prefixes[first], top - closures.needing(blamed)
+
+
+def _spread(first: int, last: int, points: Collection[int], count: int) -> list[int]:
+    """Choose points that cut a range into parts of about equal size."""
+    ways = min(count, len(points)) + 1
+    ideal = [first + (last - first) * way / ways for way in range(1, ways)]
+    return sorted({min(sorted(points), key=lambda point: abs(point - at)) for at in ideal})

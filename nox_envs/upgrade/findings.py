@@ -1,0 +1,292 @@
+"""From a campaign, finished or not, to the facts of its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nox_envs.outcome import Outcome, Verdict
+from nox_envs.report.facts import (
+    Baseline,
+    Candidate,
+    Fresh,
+    Judgement,
+    SafeSet,
+    Status,
+    UpgradeReport,
+)
+from nox_envs.upgrade.bench import VERDICTS
+from nox_envs.upgrade.campaign import Campaign, Work, baseline_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from packaging.version import Version
+
+    from nox_envs.outcome import Trial
+    from nox_envs.upgrade.candidates import Prospect
+    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.quests import Result
+
+__all__ = ["report"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def report(
+    campaign: Campaign,
+    *,
+    options: UpgradeOptions,
+    trials: Sequence[Trial],
+    interrupted: bool,
+    started: str,
+    seconds: float,
+    tools: Mapping[str, str],
+    directory: str,
+    kept: Mapping[str, str],
+) -> UpgradeReport:
+    """What is known now."""
+    works = campaign.works
+    baseline = {work.name: baseline_of(work) for work in works}
+    for name in {place.name for place in campaign.places} - set(baseline):
+        reason = campaign.not_tested.get(name, "")
+        if name in campaign.failed:
+            reason = campaign.failed[name].summary
+        baseline[name] = Baseline(outcome=None, reason=reason)
+    candidates = _candidates(campaign, interrupted=interrupted)
+    files = dict.fromkeys(
+        place.partition(":")[0]
+        for work in works
+        for one in work.bench.prospects.values()
+        for place in one.places
+    )
+    return UpgradeReport(
+        sessions=tuple(dict.fromkeys(place.declaration.name for place in campaign.places)),
+        status=_status(campaign, candidates, interrupted=interrupted),
+        mode=options.mode or "keep",
+        started=started,
+        seconds=seconds,
+        tools=tools,
+        columns={place.name: place.python for place in campaign.places},
+        baseline={place.name: baseline[place.name] for place in campaign.places},
+        candidates=candidates,
+        safe_sets={work.name: _safe_set(work) for work in works if not work.red},
+        common=None if campaign.common is None else _texts(campaign.common),
+        common_trials={
+            work.name: tuple(work.common) for work in works if campaign.common is not None
+        },
+        fresh={work.name: _fresh(work.fresh) for work in works if work.fresh is not None},
+        trials=tuple(sorted(trials, key=lambda trial: int(trial.id[1:]))),
+        dependencies=max((len(work.bench.column.declared) for work in works), default=0),
+        files=tuple(file for file in files if file.endswith((".txt", ".in", ".toml"))),
+        pinned=any(work.bench.column.is_pinned for work in works),
+        directory=directory,
+        error="; ".join(dict.fromkeys(error.summary for error in campaign.failed.values())),
+        not_tested=dict(campaign.not_tested),
+        kept=dict(kept),
+    )
+
+
+def _status(campaign: Campaign, candidates: Sequence[Candidate], *, interrupted: bool) -> Status:
+    if interrupted:
+        return "interrupted"
+    if campaign.failed or not campaign.works:
+        return "error"
+    if any(work.red for work in campaign.works):
+        outcomes = [work.quest.search.baseline for work in campaign.works if work.red]
+        return "baseline-red" if set(outcomes) <= _RED else "error"
+    verdicts = {judgement.verdict for one in candidates for judgement in one.verdicts.values()}
+    if verdicts & {Verdict.BREAKS, Verdict.CAPPED, Verdict.BLOCKED}:
+        return "broken"
+    unsettled = verdicts & {Verdict.INCONCLUSIVE, Verdict.FLAKY}
+    exhausted = any(work.quest.search.exhausted for work in campaign.works)
+    return "inconclusive" if unsettled or exhausted or campaign.common is None else "ok"
+
+
+_RED = {Outcome.FAIL, Outcome.TIMEOUT, Outcome.FLAKY}
+
+
+def _safe_set(work: Work) -> SafeSet:
+    proof = work.proof
+    safe = work.safe or work.quest.pins
+    moved = dict(proof.moved) if proof else {}
+    packages = {
+        str(name): str(version or "")
+        for name, version in sorted(work.bench.column.current.pins.items())
+    }
+    changes = {**(proof.shown.trial.changes if proof and proof.shown else {}), **moved}
+    for name, (_, new) in changes.items():
+        if new is None:
+            packages.pop(name, None)
+        else:
+            packages[name] = new
+    return SafeSet(
+        pins=_texts(safe),
+        trials=tuple(work.passes),
+        packages=dict(sorted(packages.items())),
+        moved=moved,
+    )
+
+
+def _fresh(result: Result) -> Fresh:
+    trial = result.shown.trial if result.shown else None
+    failure = trial.failure if trial else None
+    return Fresh(
+        outcome=result.outcome,
+        trial=trial.id if trial else None,
+        moved=dict(result.moved),
+        reason=failure.exception if failure and failure.exception else result.reason,
+    )
+
+
+def _texts(pins: Mapping[str, Version]) -> dict[str, str]:
+    return {name: str(version) for name, version in sorted(pins.items())}
+
+
+# -- candidates
+
+
+def _candidates(campaign: Campaign, *, interrupted: bool) -> tuple[Candidate, ...]:
+    names = sorted({name for work in campaign.works for name in work.bench.prospects})
+    found = []
+    for name in names:
+        columns = [work for work in campaign.works if name in work.bench.prospects]
+        known = [work.bench.prospects[name] for work in columns]
+        targets = [one.target for one in known if one.target is not None]
+        latest = max((one.latest for one in known if one.latest is not None), default=None)
+        target = max(targets, default=None) or latest or known[0].current
+        verdicts = {}
+        for work in columns:
+            judged = _judgement(work, name, interrupted=interrupted)
+            if judged is not None:
+                verdicts[work.name] = judged
+        for cell, reason in campaign.not_tested.items():
+            verdicts[cell] = Judgement(verdict=Verdict.NOT_TESTED, reason=reason)
+        found.append(
+            Candidate(
+                name=name,
+                current=str(min(one.current for one in known)),
+                target=str(target),
+                latest=str(latest or target),
+                verdicts=verdicts,
+                places=tuple(dict.fromkeys(place for one in known for place in one.places)),
+                lifted=tuple(dict.fromkeys(bound for one in known for bound in one.lifted)),
+            )
+        )
+    return tuple(found)
+
+
+def _judgement(work: Work, name: str, *, interrupted: bool) -> Judgement | None:
+    """The verdict on a candidate for a column; None where there is none yet."""
+    one = work.bench.prospects[name]
+    if one.target is None:
+        return Judgement(verdict=one.verdict or Verdict.INCONCLUSIVE, reason=one.reason)
+    if work.red:
+        return Judgement(
+            verdict=Verdict.INCONCLUSIVE, reason="it fails already with the versions you have"
+        )
+    if interrupted and name not in work.safe and not work.baseline:
+        return None
+    version = work.safe.get(name)
+    if version == one.target:
+        return _safe(work, name, version)
+    if version is not None:
+        return _capped(work, name, version, one)
+    return _rejected(work, name)
+
+
+def _safe(work: Work, name: str, version: Version) -> Judgement:
+    partners = work.quest.search.partners.get(name, frozenset())
+    return Judgement(
+        verdict=Verdict.SAFE,
+        version=str(version),
+        together_with=tuple(sorted(partners)),
+        trials=tuple(work.passes),
+        unexercised=_unexercised(work, name),
+        log=_log(work.proof),
+    )
+
+
+def _capped(work: Work, name: str, version: Version, one: Prospect) -> Judgement:
+    reason, failing, log, trials = _why(work, name)
+    if not reason:
+        reason = f"{one.target} was not proven"
+    return Judgement(
+        verdict=Verdict.CAPPED,
+        version=str(version),
+        reason=reason,
+        failing=failing,
+        trials=(*trials, *(each for each in work.passes if each not in trials)),
+        together_with=tuple(sorted(work.quest.search.partners.get(name, frozenset()))),
+        unexercised=_unexercised(work, name),
+        log=log,
+    )
+
+
+def _rejected(work: Work, name: str) -> Judgement:
+    rejection = work.quest.search.rejected.get(name)
+    reason, failing, log, trials = _why(work, name)
+    if rejection is None:
+        result = _decided(work, name)
+        outcome = result.outcome if result else Outcome.INFEASIBLE
+        return Judgement(
+            verdict=VERDICTS.get(outcome, Verdict.INFEASIBLE),
+            reason=reason or work.refused.get(name, ""),
+        )
+    if rejection.verdict is Verdict.BLOCKED:
+        reason = f"needs {', '.join(rejection.blocked_by)}"
+    return Judgement(
+        verdict=rejection.verdict,
+        reason=reason,
+        failing=failing if rejection.verdict is Verdict.BREAKS else {},
+        trials=trials,
+        log=log,
+    )
+
+
+def _decided(work: Work, name: str) -> Result | None:
+    """What decided about the target of a candidate."""
+    rejection = work.quest.search.rejected.get(name)
+    if rejection is not None and rejection.ask is not None:
+        found = work.quest.results.get(rejection.ask)
+        if found is not None:
+            return found
+    cap = work.caps.get(name)
+    if cap is not None and cap.results:
+        failed = [v for v, each in cap.results.items() if each.outcome is not Outcome.PASS]
+        return cap.results[max(failed)] if failed else None
+    return None
+
+
+def _why(work: Work, name: str) -> tuple[str, Mapping[str, str], str, tuple[str, ...]]:
+    """Why the target is not taken: a line, failing tests, the log, and the runs."""
+    result = _decided(work, name)
+    if result is None or (result.shown is None and name in work.bench.reasons):
+        return work.bench.reasons.get(name, ""), {}, "", ()
+    trial = result.shown.trial if result.shown else None
+    if trial is None:
+        return result.reason, {}, "", ()
+    failure = trial.failure
+    known = work.bench.known_failures
+    failing = (
+        {test: said for test, said in failure.tests.items() if test not in known} if failure else {}
+    )
+    reason = failure.exception if failure and failure.exception else trial.reason
+    same = [
+        each.shown.trial.id
+        for each in work.quest.results.values()
+        if each.shown is not None and each.shown.trial.lock and each.signature == result.signature
+        and dict(each.shown.trial.changes) == dict(trial.changes)
+    ]  # fmt: skip
+    return reason, failing, trial.log, tuple(dict.fromkeys([*same, trial.id]))
+
+
+def _unexercised(work: Work, name: str) -> bool | None:
+    shown = work.proof.shown if work.proof else None
+    seen = shown.exercised.get(name) if shown else None
+    return None if seen is None else not seen
+
+
+def _log(result: Result | None) -> str:
+    return result.shown.trial.log if result and result.shown else ""

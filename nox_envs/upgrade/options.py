@@ -1,0 +1,224 @@
+"""What follows `--` on the command line of a campaign."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NoReturn
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+from nox_envs.errors import UsageError
+from nox_envs.options import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from packaging.specifiers import SpecifierSet
+
+__all__ = ["FAIL_ON", "UpgradeOptions", "held", "parse", "usage"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+FAIL_ON = ("baseline", "inconclusive", "error", "breaks", "not-tested")
+_DEFAULT_FAIL_ON = frozenset({"baseline", "inconclusive", "error"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeOptions:
+    """What a user asks of one `upgrade` campaign."""
+
+    asked: Mapping[NormalizedName, SpecifierSet] = field(default_factory=dict)
+    """Only these dependencies; an empty specifier leaves the release open."""
+    pythons: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    mode: Literal["keep", "fresh"] | None = None
+    jobs: int | None = None
+    max_trials: int | None = None
+    proofs: int | None = None
+    pre: bool = False
+    hold: Mapping[NormalizedName, SpecifierSet] = field(default_factory=dict)
+    """Limits; an empty one leaves the dependency where it is."""
+    cooldown: timedelta | None = None
+    cooldown_text: str = ""
+    timeout: float | None = None
+    """Seconds for the function of one trial."""
+    keep: bool = False
+    resume: bool = False
+    fail_on: frozenset[str] = _DEFAULT_FAIL_ON
+    json: str | None = None
+    markdown: str | None = None
+    apply: bool = False
+    dry_run: bool = False
+    again: bool = False
+    force: bool = False
+    help: bool = False
+    posargs: tuple[str, ...] = ()
+    """What follows a second `--`: for the session."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what argparse would print and exit with."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(problem=message)
+
+
+def parse(words: Sequence[str], *, session: str) -> UpgradeOptions:
+    """Read the words after `--`. Raises `UsageError`.
+
+    What follows a second `--` belongs to the session; versions of argparse differ in what
+    they make of one, so it is cut off before.
+    """
+    at = words.index("--") if "--" in words else len(words)
+    own, posargs = list(words[:at]), tuple(words[at + 1 :])
+    parser = _parser(session)
+    known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
+    for word in own:
+        option = word.partition("=")[0]
+        if option.startswith("-") and option not in known and option != "-":
+            raise _unknown(word, option, known, session)
+    found = parser.parse_args(own)
+    return UpgradeOptions(
+        asked=dict(_asked(text) for text in found.names),
+        pythons=tuple(found.python),
+        only=tuple(found.only),
+        mode=found.mode,
+        jobs=found.jobs,
+        max_trials=found.max_trials,
+        proofs=found.proofs,
+        pre=found.pre,
+        hold=held(found.hold),
+        cooldown=_cooldown(found.cooldown),
+        cooldown_text=found.cooldown or "",
+        timeout=found.timeout,
+        keep=found.keep,
+        resume=found.resume,
+        fail_on=_fail_on(found.fail_on),
+        json=found.json,
+        markdown=found.markdown,
+        apply=found.apply,
+        dry_run=found.dry_run,
+        again=found.again,
+        force=found.force,
+        help=found.help,
+        posargs=posargs,
+    )
+
+
+def usage(session: str) -> str:
+    """The text of `-- --help`."""
+    return _parser(session).format_help()
+
+
+def _parser(session: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=f"nox -s {session} --",
+        add_help=False,
+        allow_abbrev=False,
+        description="Which newer releases can be taken today, together? What follows a second -- "
+        "is handed to the session.",
+    )
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME[SPEC]",
+        help="only these dependencies; werkzeug, 'django==5.2', 'pandas<3'")  # fmt: skip
+    add("--python", action="append", default=[], metavar="X.Y", help="only this Python")
+    add("--only", action="append", default=[], metavar="CELL|AXIS=VALUE", help="only these cells")
+    add("--mode", choices=("keep", "fresh"), default=None,
+        help="keep: move no pin that need not move; fresh: what a new user gets today")  # fmt: skip
+    add("--jobs", type=_count, default=None, metavar="N", help="trials at a time (default: cores)")
+    add("--max-trials", type=_count, default=None, metavar="N", help="stop searching after N runs")
+    add("--proofs", type=_count, default=None, metavar="N", help="passing runs of the final set")
+    add("--pre", action="store_true", help="try pre-releases as well")
+    add("--hold", action="append", default=[], metavar="NAME[SPEC]",
+        help="leave it where it is, or within SPEC")  # fmt: skip
+    add("--cooldown", default=None, metavar='"7 days"', help="leave younger releases aside")
+    add("--timeout", type=_seconds, default=None, metavar="S",
+        help="seconds for one run (default: 5 times the first one, at least 60)")  # fmt: skip
+    add("--keep", action="store_true", help="keep the environments of runs that fail")
+    add("--resume", action="store_true", help="go on with the campaign that was interrupted")
+    add("--fail-on", default=None, metavar="LIST",
+        help=f"of {', '.join(FAIL_ON)} (default: baseline,inconclusive,error)")  # fmt: skip
+    add("--json", default=None, metavar="FILE|-", help="write the report as JSON")
+    add("--markdown", default=None, metavar="FILE|-", help="write the report as Markdown")
+    add("--apply", action="store_true", help="write the set that passed to your files")
+    add("--dry-run", action="store_true", help="show what --apply would write")
+    add("--again", action="store_true", help="with --apply: test again, use no earlier result")
+    add("--force", action="store_true", help="with --apply: edit files with uncommitted changes")
+    add("--help", action="store_true", help="show this, and run nothing")
+    return parser
+
+
+def _unknown(word: str, option: str, known: Sequence[str], session: str) -> UsageError:
+    near = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
+    advice = [f"did you mean {near[0]}?"] if near else []
+    advice += [
+        f"for your tests, after a second --:   nox -s {session} -- -- {word}",
+        f"all options:                         nox -s {session} -- --help",
+    ]
+    return UsageError(problem=f"{option} is not an option of {session}", advice=tuple(advice))
+
+
+def _asked(text: str) -> tuple[NormalizedName, SpecifierSet]:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise UsageError(
+            problem=f"{text!r} is not a requirement",
+            advice=("write NAME, or NAME==VERSION in quotes",),
+        ) from error
+    if requirement.url or requirement.marker or requirement.extras:
+        raise UsageError(
+            problem=f"{text!r} is more than a name and versions",
+            advice=("write NAME, or NAME==VERSION in quotes",),
+        )
+    return canonicalize_name(requirement.name), requirement.specifier
+
+
+def held(texts: Sequence[str]) -> dict[NormalizedName, SpecifierSet]:
+    """What `--hold` and `hold=` say. Raises `UsageError`."""
+    return dict(_asked(text) for text in texts)
+
+
+def _cooldown(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    duration = parse_duration(text)
+    if duration is None:
+        raise UsageError(
+            problem=f"--cooldown: {text!r} is not a duration",
+            advice=('write --cooldown "7 days"',),
+        )
+    return duration
+
+
+def _fail_on(text: str | None) -> frozenset[str]:
+    if text is None:
+        return _DEFAULT_FAIL_ON
+    given = [word.strip() for word in text.split(",") if word.strip()]
+    for word in given:
+        if word not in FAIL_ON:
+            near = difflib.get_close_matches(word, FAIL_ON, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"it takes {', '.join(FAIL_ON)}"
+            raise UsageError(problem=f"--fail-on: {word!r} is not known", advice=(advice,))
+    return frozenset(given)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value

@@ -1,0 +1,202 @@
+"""What is to be settled in one column: a search, the highest release, one set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from nox_envs.outcome import Outcome
+from nox_envs.upgrade.highest import Highest
+from nox_envs.upgrade.search import Answer, Ask, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from packaging.version import Version
+
+    from nox_envs.upgrade.trials import Shown
+
+__all__ = ["CapQuest", "Pins", "Quest", "Result", "SearchQuest", "SetQuest", "Want"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+Pins = Mapping[str, "Version"]
+"""The releases of candidates that move; all others stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """One set of releases to be resolved and, unless `run` is False, run."""
+
+    pins: tuple[tuple[str, Version], ...]
+    attempt: int = 1
+    alone: bool = False
+    run: bool = True
+    keep: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of it."""
+
+    outcome: Outcome
+    reason: str = ""
+    shown: Shown | None = None
+    """The trial; None where none was run."""
+    suspects: tuple[str, ...] = ()
+    signature: str | None = None
+    moved: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+
+
+class Quest(Protocol):
+    """Asks for sets until it is done."""
+
+    @property
+    def done(self) -> bool: ...
+
+    def pending(self) -> Sequence[Want]:
+        """What is to be run now; nothing twice."""
+        ...
+
+    def record(self, want: Want, result: Result) -> None:
+        """Tell what became of it."""
+        ...
+
+
+def want(pins: Pins, *, attempt: int = 1, alone: bool = False, run: bool = True) -> Want:
+    """The same set is the same want, in whatever order it is written."""
+    return Want(pins=tuple(sorted(pins.items())), attempt=attempt, alone=alone, run=run)
+
+
+class SearchQuest:
+    """Which of the targets pass together."""
+
+    def __init__(
+        self,
+        targets: Pins,
+        search: Search,
+        *,
+        closures: Callable[[], tuple[Mapping[str, frozenset[str] | None], set[frozenset[str]]]],
+    ) -> None:
+        self.search = search
+        self.results: dict[Ask, Result] = {}
+        self.targets = targets
+        self._closures = closures
+        self._asks: dict[Want, Ask] = {}
+
+    @property
+    def done(self) -> bool:
+        return self.search.done
+
+    @property
+    def baseline(self) -> Result | None:
+        """What it showed as it stands now; None as long as that is not settled."""
+        if self.search.baseline is None:
+            return None
+        found = [result for ask, result in self.results.items() if not ask.names]
+        agreeing = [one for one in found if one.outcome is self.search.baseline]
+        return (agreeing or found)[-1]
+
+    @property
+    def all_at_once(self) -> Result | None:
+        """What all targets together showed first."""
+        return self.results.get(Ask(names=frozenset(self.targets)))
+
+    @property
+    def pins(self) -> dict[str, Version]:
+        """The set that passed."""
+        return {name: self.targets[name] for name in sorted(self.search.safe)}
+
+    def pending(self) -> Sequence[Want]:
+        if self.search.wants_closures:
+            self.search.learn(*self._closures())
+        found = []
+        for ask in self.search.pending():
+            pins = {name: self.targets[name] for name in ask.names}
+            wanted = want(pins, attempt=ask.attempt, alone=ask.alone, run=ask.run)
+            self._asks[wanted] = ask
+            found.append(wanted)
+        return found
+
+    def record(self, want: Want, result: Result) -> None:
+        ask = self._asks[want]
+        self.results[ask] = result
+        answer = Answer(
+            outcome=result.outcome, signature=result.signature, suspects=result.suspects
+        )
+        self.search.record(ask, answer)
+
+
+class CapQuest:
+    """The highest release of one candidate that passes beside a set that has passed."""
+
+    def __init__(
+        self, base: Pins, name: str, versions: Sequence[Version], *, jobs: int, fails: bool
+    ) -> None:
+        """`versions`: the first passes beside the set; `fails`: the last is known to fail."""
+        self.name = name
+        self.results: dict[Version, Result] = {}
+        self._base = base
+        self._versions = versions
+        self._jobs = jobs
+        self._top: Version | None = None
+        self._highest: Highest | None = None
+        self._first = [] if fails else [versions[-1]]
+        if fails:
+            self._highest = Highest(versions, jobs=jobs)
+
+    @property
+    def done(self) -> bool:
+        return self._top is not None or (self._highest is not None and self._highest.done)
+
+    @property
+    def best(self) -> Version | None:
+        """None where nothing newer than what is there now passes."""
+        best = self._top or (self._highest.best if self._highest else self._versions[0])
+        return None if best == self._versions[0] else best
+
+    def pending(self) -> Sequence[Want]:
+        first, self._first = self._first, []
+        versions = [*first, *(self._highest.pending() if self._highest else ())]
+        return [want({**self._base, self.name: each}) for each in versions]
+
+    def record(self, want: Want, result: Result) -> None:
+        version = dict(want.pins)[self.name]
+        self.results[version] = result
+        if self._highest is not None:
+            self._highest.record(version, result.outcome)
+        elif result.outcome is Outcome.PASS:
+            self._top = version
+        else:
+            self._highest = Highest(self._versions, jobs=self._jobs)
+
+
+class SetQuest:
+    """Whether one set passes; what fails is run again alone before it is believed."""
+
+    def __init__(self, pins: Pins, *, keep: bool = True) -> None:
+        self.pins = dict(pins)
+        self.results: list[Result] = []
+        self.done = False
+        self._keep = keep
+        self._next: Want | None = Want(pins=tuple(sorted(pins.items())), keep=keep)
+
+    @property
+    def result(self) -> Result:
+        """The last one."""
+        return self.results[-1]
+
+    def pending(self) -> Sequence[Want]:
+        found, self._next = self._next, None
+        return [found] if found else []
+
+    def record(self, want: Want, result: Result) -> None:
+        self.results.append(result)
+        again = result.outcome in {Outcome.FAIL, Outcome.TIMEOUT} and len(self.results) == 1
+        self.done = not again
+        if again:
+            self._next = Want(pins=want.pins, attempt=2, alone=True, keep=self._keep)

@@ -1,0 +1,313 @@
+"""Runs the trials of a campaign, each once, and remembers what they showed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nox_envs import _files, settings
+from nox_envs._processes import TAG_VARIABLE
+from nox_envs.outcome import Changes, Outcome, Trial
+from nox_envs.run import journal, tree, trial
+from nox_envs.run.exchange import TrialOrder
+from nox_envs.run.suspects import suspects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nox_envs.lock import Lock
+    from nox_envs.upgrade.column import Column
+
+__all__ = ["Shown", "Trials", "Workplace", "default_jobs"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_RETRIES = (1.0, 5.0)
+"""Seconds to wait before a trial that the network has spoilt is run again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """Where the trials of a campaign run, and how."""
+
+    directory: Path
+    """Of the campaign: it keeps the journal, the locks and the logs."""
+    temporary: Path
+    """Gone when the campaign ends."""
+    base: Path
+    """The noxfile's directory."""
+    noxfile: Path
+    variables: Mapping[str, str]
+    host_words: tuple[str, ...]
+    """What the user told nox on the command line, for the nox of each trial."""
+    posargs: tuple[str, ...]
+    stop: threading.Event
+    jobs: int
+    """How many trials run at a time."""
+    keeps: bool = False
+    """Whether the environments of failed trials are kept."""
+    shared: bool = False
+    """Whether trials work in the user's own tree."""
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a trial showed, and what else can be learnt from it."""
+
+    trial: Trial
+    suspects: tuple[str, ...] = ()
+    exercised: Mapping[str, bool | None] = field(default_factory=dict)
+    """Whether a watched distribution was looked up; None where that cannot be told."""
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+    """For the session's function alone."""
+    is_stopping: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "trial": journal.trial_to_dict(self.trial),
+            "suspects": list(self.suspects),
+            "exercised": dict(self.exercised),
+            "requires": {name: list(found) for name, found in self.requires.items()},
+            "seconds": self.seconds,
+            "is_stopping": self.is_stopping,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Shown:
+        return cls(
+            trial=journal.trial_from_dict(data["trial"]),
+            suspects=tuple(data["suspects"]),
+            exercised=dict(data["exercised"]),
+            requires={name: tuple(found) for name, found in data["requires"].items()},
+            seconds=data["seconds"],
+            is_stopping=data["is_stopping"],
+        )
+
+
+class Trials:
+    """Runs trials, several at a time from as many threads; equal ones only once.
+
+    `told` is called with the id, the cell and the changes when a trial starts, and `ended`
+    with the trial.
+    """
+
+    def __init__(
+        self,
+        place: Workplace,
+        *,
+        key: str,
+        told: Callable[[str, str, Changes], None],
+        ended: Callable[[Trial], None],
+    ) -> None:
+        self.place = place
+        self.trials: list[Trial] = []
+        self.kept: dict[str, str] = {}
+        """How to enter what was kept, by trial."""
+        self._key = key
+        self._told = told
+        self._ended = ended
+        self._lock = threading.Lock()
+        self._snapshot_lock = threading.Lock()
+        self._count = 0
+        self._seconds: dict[str, float] = {}
+        self._journal = journal.Journal(place.directory / "journal.jsonl")
+        self._remembered = {
+            record["key"]: Shown.from_dict(record)
+            for record in journal.read(place.directory / "journal.jsonl")
+            if record.get("kind") == "trial" and record["key"].startswith(f"{key} ")
+        }
+        numbers = [int(shown.trial.id[1:]) for shown in self._remembered.values()]
+        self._count = max(numbers, default=0)
+
+    def run(
+        self,
+        column: Column,
+        lock: Lock,
+        *,
+        changes: Changes,
+        moved: Changes,
+        attempt: int,
+        limit: Callable[[], float | None],
+    ) -> Shown:
+        """Run a column against a lock, or tell what the same trial showed before."""
+        key = f"{self._key} {column.name} {lock.digest} {attempt}"
+        with self._lock:
+            known = self._remembered.pop(key, None)
+            self._count += known is None
+            name = f"t{self._count}"
+        if known is not None:
+            known = replace(known, trial=replace(known.trial, reused=True))
+            with self._lock:
+                self.trials.append(known.trial)
+            self._ended(known.trial)
+            return known
+        self._told(name, column.name, changes)
+        draft = Trial(
+            id=name,
+            cell=column.name,
+            python=column.place.python,
+            outcome=Outcome.ERROR,
+            changes=changes,
+            moved=moved,
+            lock=f"locks/pylock.{name}.toml",
+            log=f"logs/{name}.log",
+        )
+        _files.write_toml(self.place.directory / draft.lock, lock.to_pylock())
+        shown = self._try(column, lock, draft, limit)
+        for pause in _RETRIES:
+            if not self._was_network(shown) or self.place.stop.wait(pause):
+                break
+            shown = self._try(column, lock, draft, limit)
+        with self._lock:
+            self.trials.append(shown.trial)
+            if not self.place.stop.is_set() and shown.trial.outcome is not Outcome.ERROR:
+                self._journal.append({"kind": "trial", "key": key, **shown.to_dict()})
+        self._ended(shown.trial)
+        return shown
+
+    @staticmethod
+    def _was_network(shown: Shown) -> bool:
+        return shown.trial.outcome is Outcome.ERROR and shown.trial.reason.startswith(
+            "cannot reach"
+        )
+
+    def _try(
+        self, column: Column, lock: Lock, draft: Trial, limit: Callable[[], float | None]
+    ) -> Shown:
+        place = self.place
+        home = place.temporary / draft.id
+        _files.remove(home)
+        keep = False
+        try:
+            noxfile = self._tree(home)
+            order = TrialOrder(
+                cell=column.name,
+                lock=str(home / "lock" / "pylock.toml"),
+                wheels=column.given_wheels(),
+                result=str(home / "result.json"),
+                junit=str(home / "junit.xml"),
+                evidence=str(home / "evidence"),
+                watch=tuple(str(name) for name in column.declared),
+            )
+            # Addresses with credentials: for the installer alone, and gone afterwards.
+            _files.write_toml(Path(order.lock), lock.for_installer({}), private=True)
+            order.write(home / "order.json")
+            for name in ("tmp", "evidence"):
+                _files.make_directory(home / name)
+            ran = trial.run(self._start(column, draft, order, noxfile, limit))
+            keep = place.keeps and ran.outcome in {Outcome.FAIL, Outcome.TIMEOUT}
+            if keep:
+                self.kept[draft.id] = str(home)
+            return _shown(draft, ran)
+        except OSError as error:
+            return Shown(trial=replace(draft, reason=f"{error.strerror}: {error.filename}"))
+        finally:
+            if not keep:
+                _files.remove(home)
+
+    def _start(
+        self,
+        column: Column,
+        draft: Trial,
+        order: TrialOrder,
+        noxfile: Path,
+        limit: Callable[[], float | None],
+    ) -> trial.Start:
+        place, home = self.place, Path(order.result).parent
+        env = settings.trial_environment(
+            place.variables, order=str(home / "order.json"), temporary=str(home / "tmp")
+        )
+        command = [
+            sys.executable, "-m", "nox", "--noxfile", str(noxfile), "--session", column.name,
+            "--envdir", str(home / "envs"), *place.host_words,
+        ]  # fmt: skip
+        return trial.Start(
+            command=[*command, *(["--", *place.posargs] if place.posargs else [])],
+            env={**env, TAG_VARIABLE: uuid.uuid4().hex},
+            directory=noxfile.parent,
+            log=place.directory / draft.log,
+            result=Path(order.result),
+            junit=Path(order.junit),
+            evidence=Path(order.evidence),
+            redact=self._redact(column),
+            limit=limit,
+            stop=place.stop,
+        )
+
+    def _redact(self, column: Column) -> Callable[[bytes], bytes]:
+        variables = self.place.variables
+        directory = column.planner.job.directory
+        urls = settings.index_urls(variables, kind="pip", directory=directory)
+
+        def clean(text: bytes) -> bytes:
+            shown = text.decode("utf-8", errors="surrogateescape")
+            return settings.redact(shown, variables, urls=urls).encode(
+                "utf-8", errors="surrogateescape"
+            )
+
+        return clean
+
+    def _tree(self, home: Path) -> Path:
+        """The noxfile in a tree of the trial's own, as it was when the campaign began."""
+        place = self.place
+        _files.make_directory(home)
+        if place.shared:
+            return place.noxfile
+        env = settings.tool_environment(place.variables, kind="build", directory=place.base)
+        snapshot = place.temporary / "snapshot"
+        with self._snapshot_lock:
+            top = tree.root(place.base, env=env)
+            inside = place.base.resolve().relative_to(top)
+            if not snapshot.exists():
+                include = [(inside / pattern).as_posix() for pattern in place.include]
+                begun = place.temporary / "snapshot.part"
+                tree.copy(top, begun, env=env, include=include)
+                begun.replace(snapshot)
+        tree.again(snapshot, home / "tree")
+        return home / "tree" / inside / place.noxfile.name
+
+
+def _shown(draft: Trial, ran: trial.Ran) -> Shown:
+    """What a trial that has ended showed."""
+    result, failure = ran.result, ran.failure
+    exercised: dict[str, bool | None] = {}
+    guilty: tuple[str, ...] = ()
+    if result is not None:
+        for name, tops in result.modules.items():
+            known = tops and ran.looked_up is not None
+            exercised[name] = bool(set(tops or ()) & (ran.looked_up or set())) if known else None
+        guilty = suspects(ran.modules, result.owners)
+    if failure is not None:
+        failure = replace(failure, suspects=guilty)
+    ended = replace(
+        draft,
+        outcome=ran.outcome,
+        reason="" if failure and failure.exception else ran.reason,
+        seconds=round(ran.seconds, 3),
+        failure=failure,
+        looked_up=tuple(sorted(name for name, seen in exercised.items() if seen)),
+    )
+    return Shown(
+        trial=ended,
+        suspects=guilty,
+        exercised=exercised,
+        requires=result.requires if result else {},
+        seconds=result.seconds if result else 0.0,
+        is_stopping=ran.is_stopping,
+    )
+
+
+def default_jobs() -> int:
+    """How many trials run at a time where nobody says it: the cores of this machine."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return max(1, len(affinity(0)) if affinity else os.cpu_count() or 1)
