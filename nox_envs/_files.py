@@ -31,11 +31,13 @@ __all__ = [
     "parse_toml",
     "path_of_url",
     "read_ends",
+    "read_exactly",
     "read_text",
     "read_toml",
     "remove",
     "scratch",
     "sha256",
+    "write_exactly",
     "write_text",
     "write_toml",
 ]
@@ -51,6 +53,23 @@ _STALE_SECONDS = 24 * 3600
 def read_text(path: Path) -> str:
     """The text of a file; what is not UTF-8 is kept as escapes."""
     return path.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def read_exactly(path: Path) -> str:
+    """The text of a file with the ends of its lines, for one who writes it again."""
+    return path.read_bytes().decode("utf-8", errors="surrogateescape")
+
+
+def write_exactly(path: Path, text: str) -> None:
+    """Write what `read_exactly` gave, changed or not, to a file that is there."""
+    target = path.resolve()  # What a link leads to, not the link.
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(text.encode("utf-8", errors="surrogateescape"))
+        shutil.copymode(target, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def parse_toml(text: str) -> dict[str, Any]:

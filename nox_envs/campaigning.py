@@ -10,33 +10,38 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from nox_envs import _files, _host, settings
 from nox_envs._tree import Stop, Stopped, Tree
 from nox_envs.errors import NoxEnvsError, UsageError
 from nox_envs.gather import Noxfile
-from nox_envs.report import as_json, as_markdown, as_terminal
+from nox_envs.lock import recorded_pins
+from nox_envs.report import applied, as_json, as_markdown, as_terminal
 from nox_envs.report.progress import Board, tried
 from nox_envs.report.view import Commands
 from nox_envs.run import tree
 from nox_envs.upgrade import options as reading
+from nox_envs.upgrade.apply import Proven, apply
 from nox_envs.upgrade.campaign import Campaign
 from nox_envs.upgrade.column import Place
 from nox_envs.upgrade.findings import report
+from nox_envs.upgrade.options import UpgradeOptions
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import nox
 
     from nox_envs.report.facts import UpgradeReport
-    from nox_envs.upgrade.options import UpgradeOptions
 
 __all__ = ["run"]
 
@@ -62,9 +67,14 @@ def run(campaign: str, session: nox.Session, sessions: Sequence[Any], hold: Sequ
                 problem=f"{campaign} needs environments, and --no-venv makes none",
                 advice=("run it without --no-venv",),
             )
-        options = replace(options, hold={**reading.held(hold), **options.hold})
+        limits = reading.held(hold)
+        options = replace(options, hold={**limits, **options.hold})
         places = _chosen(_places(sessions, options), options)
-        found = _Conduct(session=session, places=places, options=options).run()
+        conduct = _Conduct(session=session, places=places, options=options, held=set(limits))
+        if options.apply or options.dry_run:
+            conduct.apply()
+            return
+        found = conduct.run()
     except NoxEnvsError as error:
         _abort(session, error)
     _end(session, found, options)
@@ -140,9 +150,16 @@ class _Conduct:
     """One campaign: its directory, its processes, its report."""
 
     def __init__(
-        self, *, session: nox.Session, places: Sequence[Place], options: UpgradeOptions
+        self,
+        *,
+        session: nox.Session,
+        places: Sequence[Place],
+        options: UpgradeOptions,
+        held: Collection[str],
     ) -> None:
         self.session = session
+        self.held = held
+        """What the noxfile limits, so that the command line need not say it."""
         self.places = places
         self.options = options
         self.base = places[0].noxfile.path.parent
@@ -193,6 +210,62 @@ class _Conduct:
 
     def _say(self, line: str) -> None:
         self.session.log(settings.redact(line, self.variables))
+
+    # -- writing it down
+
+    def apply(self) -> None:
+        """Write the set of a finished campaign of today, or of one that is run now."""
+        key = self._key()
+        record = None if self.options.again else self._finished(key)
+        if record is None:
+            found = self.run()
+            sys.stdout.write(_block(found, self.session.name))
+            record = self._finished(key)
+        else:
+            self.session.log(record.said)
+        if record is None or not record.proven.pins:
+            sys.stdout.write(f"\n{applied.nothing_to_apply()}")
+            return
+        written = apply(
+            record.proven,
+            [place for place in self.places if place.name in record.proven.environments],
+            cache=self.cache,
+            variables=self.variables,
+            write=not self.options.dry_run,
+            force=self.options.force,
+        )
+        if self.options.dry_run:
+            sys.stdout.write(written.diff)
+            return
+        lines = [(edit.file, edit.before, edit.after) for edit in written.edits]
+        text = applied.applied(lines, packages=written.packages, commands=written.commands)
+        sys.stdout.write(f"\n{settings.redact(text, self.variables)}")
+        sys.stdout.flush()
+
+    def _finished(self, key: str) -> _Record | None:
+        """The newest campaign of the last day that had equal inputs and came to its end."""
+        now = datetime.now(timezone.utc)
+        for directory in _newest_first(self.cache / "campaigns"):
+            about, found = _read(directory / "about.json"), _read(directory / "report.json")
+            if about.get("key") != key or found.get("status") not in _ANSWERED:
+                continue
+            if self._steers and about.get("asks") != self._asks():
+                continue
+            started = datetime.fromisoformat(found["started"])
+            if (now - started).total_seconds() < _DAY:
+                return _record(directory, found, started, now)
+        return None
+
+    @property
+    def _steers(self) -> bool:
+        """Whether the command line says what is to be asked."""
+        return self._asks() != _asks(UpgradeOptions())
+
+    def _asks(self) -> list[Any]:
+        limits = {name: spec for name, spec in self.options.hold.items() if name not in self.held}
+        return _asks(replace(self.options, hold=limits))
+
+    # -- the run of it
 
     def _guarded(self, campaign: Campaign, stop: threading.Event) -> Stop | None:
         """Run the phases; a signal ends every trial with all that it started."""
@@ -252,7 +325,8 @@ class _Conduct:
         if self.options.resume and found is None:
             self.session.log("There is nothing to resume: no interrupted run of the same code.")
         directory = found or campaigns / _name(campaigns, self.session.name, started)
-        _files.write_text(directory / "key", key)
+        about = {"key": key, "asks": self._asks()}
+        _files.write_text(directory / "about.json", json.dumps(about))
         _files.make_directory(directory / "locks")
         _files.make_directory(directory / "logs")
         yield directory
@@ -287,20 +361,64 @@ def _name(campaigns: Path, session: str, started: datetime) -> str:
 
 def _interrupted(campaigns: Path, key: str) -> Path | None:
     """The newest campaign of the same key that did not come to its end."""
-    if not campaigns.is_dir():
-        return None
-    for directory in sorted(campaigns.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True):
-        try:
-            same = _files.read_text(directory / "key") == key
-            status = json.loads(_files.read_text(directory / "report.json"))["status"]
-        except FileNotFoundError:
-            status = "interrupted"
-            same = (directory / "key").exists() and _files.read_text(directory / "key") == key
-        except (OSError, ValueError, KeyError):
-            continue
-        if same and status in {"interrupted", "error", "inconclusive"}:
+    for directory in _newest_first(campaigns):
+        same = _read(directory / "about.json").get("key") == key
+        if same and _read(directory / "report.json").get("status") not in _ANSWERED:
             return directory
     return None
+
+
+def _newest_first(campaigns: Path) -> list[Path]:
+    if not campaigns.is_dir():
+        return []
+    return sorted(campaigns.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object of ours; an empty one where there is none."""
+    try:
+        return dict(json.loads(_files.read_text(path)))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+_ANSWERED = {"ok", "broken"}
+_DAY = 24 * 3600
+
+
+def _asks(options: UpgradeOptions) -> list[Any]:
+    """What decides which question a campaign answers."""
+    return [
+        sorted([str(name), str(spec)] for name, spec in options.asked.items()),
+        sorted([str(name), str(spec)] for name, spec in options.hold.items()),
+        sorted(options.pythons),
+        sorted(options.only),
+        [options.mode, options.pre, options.cooldown_text],
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """A finished campaign, and what it proved."""
+
+    proven: Proven
+    said: str
+
+
+def _record(directory: Path, found: Mapping[str, Any], started: datetime, now: datetime) -> _Record:
+    common = found["safe_set"]["all"]
+    locks = {trial["id"]: trial["lock"] for trial in found["trials"]}
+    environments = {
+        cell: recorded_pins(_files.read_toml(directory / locks[trials[-1]]))
+        for cell, trials in common["trials"].items()
+        if trials
+    }
+    pins = {canonicalize_name(name): Version(text) for name, text in common["pins"].items()}
+    local = started.astimezone()
+    day = "today" if local.date() == now.astimezone().date() else "yesterday"
+    minutes = int((now - started).total_seconds() // 60)
+    said = applied.using(f"{local:%H:%M} {day}", minutes)
+    return _Record(proven=Proven(pins=pins, environments=environments), said=said)
 
 
 # -- what is said at the end

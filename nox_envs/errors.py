@@ -26,6 +26,7 @@ __all__ = [
     "NeedsUv",
     "NoPermission",
     "NoWheel",
+    "NotApplied",
     "NoxEnvsError",
     "PackageNotFound",
     "PythonTooOld",
@@ -427,6 +428,29 @@ class UsageError(NoxEnvsError):
     @property
     def message(self) -> str:
         return self.problem
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        return self.advice
+
+
+@dataclass(kw_only=True, eq=False)
+class NotApplied(NoxEnvsError):
+    """A set that passed was not written to the user's files; they are as they were."""
+
+    reason: str
+    places: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    restored: bool = False
+
+    @property
+    def message(self) -> str:
+        done = "the files are as they were" if self.restored else "nothing was written"
+        return f"{self.reason}; {done}"
+
+    @property
+    def detail(self) -> str:
+        return "\n".join(self.places)
 
     @property
     def hints(self) -> tuple[str, ...]:

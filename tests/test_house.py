@@ -63,7 +63,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             "upgrade.highest", "upgrade.options", "upgrade.search", "upgrade.split",
         },
         "report": {
-            "report", "report.as_json", "report.as_markdown", "report.as_terminal",
+            "report", "report.applied", "report.as_json", "report.as_markdown", "report.as_terminal",
             "report.columns", "report.escape", "report.facts", "report.headline",
             "report.paragraphs", "report.progress", "report.summary", "report.view", "report.words",
         },
@@ -73,7 +73,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     },
     "7 campaigns": {
         "upgrade": {
-            "upgrade.bench", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
+            "upgrade.apply", "upgrade.bench", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
             "upgrade.findings", "upgrade.quests", "upgrade.trials",
         },
     },

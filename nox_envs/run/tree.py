@@ -14,7 +14,7 @@ from nox_envs import _process
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["again", "copy", "digest", "root"]
+__all__ = ["again", "copy", "digest", "is_changed", "root"]
 
 
 def __dir__() -> list[str]:
@@ -104,6 +104,11 @@ def digest(source: Path, *, env: Mapping[str, str], include: Iterable[str] = ())
             if path.is_file():
                 total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
+
+
+def is_changed(path: Path, *, env: Mapping[str, str]) -> bool:
+    """Whether git knows of changes of a file that are not committed."""
+    return bool(_git(path.parent, env, "status", "--porcelain", "--", path.name).strip())
 
 
 def _git(directory: Path, env: Mapping[str, str], *words: str) -> str:

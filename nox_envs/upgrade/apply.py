@@ -1,0 +1,235 @@
+"""Writes the set that passed to the user's own files, and takes it back where it does not hold."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from nox_envs import _files
+from nox_envs.errors import NotApplied
+from nox_envs.resolve.requests import applies
+from nox_envs.run import tree
+from nox_envs.upgrade import edits
+from nox_envs.upgrade.column import Column, Place, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.requirements import Requirement
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from nox_envs.upgrade.edits import Edit, Edited
+
+__all__ = ["Applied", "Proven", "apply"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """A set, and the environments in which it passed."""
+
+    pins: Mapping[NormalizedName, Version]
+    environments: Mapping[str, Mapping[NormalizedName, Version | None]]
+    """All the pins of each column, by the name of its cell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What was written, or would be."""
+
+    edits: tuple[Edit, ...]
+    diff: str
+    packages: int = 0
+    """How many versions were compared with those that passed."""
+    commands: tuple[str, ...] = ()
+    """What the user has to run for lock files that other tools keep."""
+
+
+def apply(
+    proven: Proven,
+    places: Sequence[Place],
+    *,
+    cache: Path,
+    variables: Mapping[str, str],
+    write: bool,
+    force: bool,
+) -> Applied:
+    """Edit what declares the candidates, as little as possible; resolve again, and compare.
+
+    Raises `NotApplied`, or what the resolver has to say, with every file as it was.
+    """
+    base = places[0].noxfile.path.parent
+    with _columns(places, cache, variables) as columns:
+        texts = _texts(columns, base)
+        edited = _edited(columns, texts, proven)
+        commands = _commands(columns, proven)
+    _refuse(edited, columns)
+    diff = edits.diff({name: texts[name] for name in edited.texts}, edited.texts)
+    if not write or not edited.texts:
+        return Applied(edits=edited.edits, diff=diff, commands=commands)
+    if not force:
+        _refuse_uncommitted(base, list(edited.texts), variables)
+    for name, text in edited.texts.items():
+        _files.write_exactly(base / name, text)
+    try:
+        with _columns(places, cache, variables) as columns:
+            wrong = [line for column in columns for line in _differences(column, proven)]
+            count = max(len(column.current.pins) for column in columns)
+        if wrong:
+            raise NotApplied(
+                reason="the edited files do not give the versions that passed",
+                places=tuple(dict.fromkeys(wrong)),
+                restored=True,
+            )
+    except BaseException:
+        for name in edited.texts:
+            _files.write_exactly(base / name, texts[name])
+        raise
+    return Applied(edits=edited.edits, diff=diff, packages=count, commands=commands)
+
+
+@contextlib.contextmanager
+def _columns(
+    places: Sequence[Place], cache: Path, variables: Mapping[str, str]
+) -> Iterator[list[Column]]:
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(opened(place, cache=cache, variables=variables)) for place in places
+        ]
+
+
+def _texts(columns: Sequence[Column], base: Path) -> dict[str, str]:
+    """The files of the user that declare something, as they are, by their place."""
+    found = {}
+    for column in columns:
+        for requests in column.declared.values():
+            for request in requests:
+                file = request.origin.file
+                path = base / file
+                if file == "pyproject.toml":
+                    path = column.gathered.directory / file
+                name = os.path.relpath(path.resolve(), base.resolve()).replace(os.sep, "/")
+                if path.suffix != ".py" and path.is_file():
+                    found[name] = _files.read_exactly(path)
+    return found
+
+
+def _edited(columns: Sequence[Column], texts: Mapping[str, str], proven: Proven) -> Edited:
+    def is_meant(requirement: Requirement) -> bool:
+        return any(applies(requirement, column.interpreter.markers) for column in columns)
+
+    plain = {name: text for name, text in texts.items() if not name.endswith(".toml")}
+    parts = [edits.requirement_files(plain, proven.pins, applies=is_meant)]
+    declarations = [column.place.declaration for column in columns]
+    parts += [
+        edits.pyproject(
+            name,
+            text,
+            proven.pins,
+            extras={extra for one in declarations for extra in one.extras},
+            groups={group for one in declarations for group in one.groups},
+            applies=is_meant,
+        )
+        for name, text in texts.items()
+        if name.endswith(".toml")
+    ]
+    return edits.Edited(
+        texts={name: text for part in parts for name, text in part.texts.items()},
+        edits=tuple(edit for part in parts for edit in part.edits),
+        refusals=(
+            *(refusal for part in parts for refusal in part.refusals),
+            *_in_the_noxfile(columns, proven),
+        ),
+    )
+
+
+def _in_the_noxfile(columns: Sequence[Column], proven: Proven) -> list[edits.Refusal]:
+    """Declarations in the noxfile, which is a program and not edited."""
+    found = {}
+    for column in columns:
+        for name, version in proven.pins.items():
+            for request in column.declared.get(name, ()):
+                forbids = not request.requirement.specifier.contains(version, prereleases=True)
+                if forbids and request.origin.file.endswith(".py"):
+                    with contextlib.suppress(ValueError):
+                        widened = edits.widened(request.requirement, version)
+                        found[request.origin] = edits.Refusal(
+                            file=request.origin.file,
+                            line=request.origin.line,
+                            name=str(name),
+                            reason="a noxfile is a program, which is not edited",
+                            instead=f'write "{request.requirement.name}{widened}"',
+                        )
+    return list(found.values())
+
+
+def _refuse(edited: Edited, columns: Sequence[Column]) -> None:
+    """Everything can be written, or nothing is."""
+    places = [
+        f"{one.file}:{one.line}   {one.name}: {one.reason}" if one.line
+        else f"{one.file}   {one.name}: {one.reason}"
+        for one in edited.refusals
+    ]  # fmt: skip
+    advice = [one.instead for one in edited.refusals if one.instead]
+    for column in columns:
+        declaration = column.place.declaration
+        if declaration.lock or declaration.locked:
+            name = declaration.lock or "the committed lock"
+            places.append(f"{name}   decides the versions of {column.name}")
+            advice.append(f"lock again with the tool that made {name}, with the versions above")
+    if places:
+        raise NotApplied(
+            reason="not all of it can be written",
+            places=tuple(dict.fromkeys(places)),
+            advice=tuple(dict.fromkeys(advice)),
+        )
+
+
+def _refuse_uncommitted(base: Path, names: Sequence[str], variables: Mapping[str, str]) -> None:
+    changed = [name for name in names if tree.is_changed(base / name, env=variables)]
+    if changed:
+        raise NotApplied(
+            reason="there are changes that are not committed",
+            places=tuple(changed),
+            advice=("commit them, or say --force",),
+        )
+
+
+def _differences(column: Column, proven: Proven) -> list[str]:
+    """What a column would get now that is not what passed."""
+    expected = proven.environments.get(column.name)
+    if expected is None:
+        return []
+    now = column.current.pins
+    own = {one.name for one in column.current.locals}
+    lines = []
+    for name in sorted({*expected, *now} - own):
+        if now.get(name) != expected.get(name):
+            got, passed = now.get(name, "missing"), expected.get(name, "not there")
+            lines.append(f"{column.name}: {name} would be {got}, it passed with {passed}")
+    return lines
+
+
+def _commands(columns: Sequence[Column], proven: Proven) -> tuple[str, ...]:
+    """For lock files beside, which other tools keep."""
+    found = []
+    pins = sorted(proven.pins.items())
+    for directory in dict.fromkeys(column.gathered.directory for column in columns):
+        if (directory / "uv.lock").exists():
+            words = " ".join(f"--upgrade-package {name}=={version}" for name, version in pins)
+            found.append(f"uv lock {words}")
+        if (directory / "poetry.lock").exists():
+            found.append(f"poetry update --lock {' '.join(canonicalize_name(n) for n, _ in pins)}")
+        if (directory / "Pipfile.lock").exists():
+            words = " ".join(f"'{name}=={version}'" for name, version in pins)
+            found.append(f"pipenv upgrade {words}")
+    return tuple(found)

@@ -1,0 +1,218 @@
+"""What `nox -s upgrade` tries: which releases there are, and what the command line makes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.upgrading import CELL, THIS, declare, pin, upgrade
+from support.wheels import write_project
+
+if TYPE_CHECKING:
+    from support.bench import Bench
+
+pytestmark = pytest.mark.process
+
+
+def test_what_cannot_be_built_is_no_failure(uv_bench: Bench) -> None:
+    pin(uv_bench, "a")
+    pin(uv_bench, "sour", "1.0")
+    uv_bench.index.sdist("sour", "2.0", breaks=True)
+    declare(uv_bench, "import a, sour\n")
+    found = upgrade(uv_bench)
+    assert found.verdicts() == {"a": "safe", "sour": "unbuildable"}, found.out
+    assert found.safe == {"a": "2.0"}
+    assert "fail" not in {one["outcome"] for one in found.trials}
+    assert "sour 2.0 cannot be built" in found.out
+    assert found.ran.returncode == 0
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_new_package_is_only_built_where_it_is_allowed(
+    uv_bench: Bench, *, allowed: bool
+) -> None:
+    marker = uv_bench.root / "built"
+    uv_bench.index.sdist("novel", "1.0", marker=marker)
+    uv_bench.index.wheel("a", "1.0")
+    uv_bench.index.wheel("a", "2.0", requires=["novel"])
+    uv_bench.write("requirements.txt", "a==1.0\n")
+    build = ', build=["novel"]' if allowed else ""
+    declare(uv_bench, "import a\n", options=f'requirements="requirements.txt"{build}')
+    found = upgrade(uv_bench)
+    assert found.verdicts() == {"a": "safe" if allowed else "unbuildable"}, found.out
+    assert marker.exists() is allowed
+    if allowed:
+        assert found.report["safe_set"][CELL]["moved"] == {"novel": [None, "1.0"]}
+    else:
+        assert 'build=["novel"]' in found.judged("a")["reason"]
+        assert len(found.trials) == 1
+
+
+def test_what_is_no_target(uv_bench: Bench) -> None:
+    pin(uv_bench, "a", "1.0 2.0 3.0 5.0b1")
+    uv_bench.index.yank("a", "3.0", "it eats data")
+    uv_bench.index.wheel("a", "4.0", requires_python=">=3.99")
+    uv_bench.index.wheel("a", "4.1", tag="cp399-cp399-win_amd64")
+    declare(uv_bench, "import a\n")
+    found = upgrade(uv_bench)
+    assert (found.verdicts(), found.safe) == ({"a": "safe"}, {"a": "2.0"}), found.out
+    assert found.tried("a") == ["2.0"]
+    assert upgrade(uv_bench, "--pre").safe == {"a": "5.0b1"}
+
+
+def test_own_bounds_are_lifted_to_ask_and_no_others(uv_bench: Bench) -> None:
+    pin(uv_bench, "a b")
+    uv_bench.index.wheel("binder", "1.0", requires=["b<2"])
+    (uv_bench.project / "requirements.txt").unlink()
+    write_project(uv_bench.project, requires=["a>=1,<2", "b<2", "binder"])
+    declare(uv_bench, "import demo, a, b, binder\n", options='project="wheel"')
+    found = upgrade(uv_bench)
+    assert found.verdicts() == {"a": "safe", "b": "infeasible"}, found.out
+    assert found.safe == {"a": "2.0"}
+    (lifted,) = found.candidate("a")["lifted"]
+    assert lifted.startswith("pyproject.toml:")
+    assert lifted.endswith(("a>=1,<2", "a<2,>=1"))
+    assert "lifted to ask" in found.out
+    # What was not taken was not lifted either.
+    assert "binder" in found.judged("b")["reason"]
+    assert len(found.trials) == 2 + len(found.report["fresh"])
+
+
+def test_the_highest_release_that_passes_is_taken(uv_bench: Bench) -> None:
+    pin(uv_bench, "a", "1.0 1.1 1.2 2.0 2.1")
+    pin(uv_bench, "b")
+    declare(uv_bench, "import a, b\nassert a.__version__ < '2', 'a is broken'\n")
+    found = upgrade(uv_bench)
+    judged = found.judged("a")
+    assert (judged["verdict"], judged["version"]) == ("capped", "1.2"), found.out
+    assert judged["reason"] == "AssertionError: a is broken"
+    assert found.candidate("a")["target"] == "2.1"
+    assert found.safe == {"a": "1.2", "b": "2.0"}
+    assert "1.2 is the latest that passes" in found.out
+    proof = next(one for one in found.trials
+                 if one["changes"] == {"a": ["1.0", "1.2"], "b": ["1.0", "2.0"]})  # fmt: skip
+    assert proof["outcome"] == "pass"
+    assert proof["id"] in found.report["safe_set"]["all"]["trials"][CELL]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a bisection that lands in a hole ends below it, and calls that the latest that passes",
+)
+def test_the_highest_release_that_passes_lies_above_a_hole(uv_bench: Bench) -> None:
+    pin(uv_bench, "a", "1.0 1.1 1.2 1.3 1.4 2.0")
+    declare(
+        uv_bench,
+        "import a\nassert a.__version__ not in {'1.2', '1.4', '2.0'}, 'a is broken'\n",
+    )
+    found = upgrade(uv_bench, "--jobs", "2")
+    judged = found.judged("a")
+    assert judged["version"] == "1.3" or "1.1 is the latest that passes" not in found.out
+
+
+def test_names_and_releases_on_the_command_line(uv_bench: Bench) -> None:
+    pin(uv_bench, "a")
+    pin(uv_bench, "werkzeug", "1.0 1.5 2.0")
+    declare(uv_bench, "import a, werkzeug\n")
+    named = upgrade(uv_bench, "werkzeug")
+    assert named.safe == {"werkzeug": "2.0"}, named.out
+    assert list(named.verdicts()) == ["werkzeug"]
+    exact = upgrade(uv_bench, "Werkzeug==1.5")
+    assert exact.safe == {"werkzeug": "1.5"}, exact.out
+    below = upgrade(uv_bench, "werkzeug<2", "a")
+    assert below.safe == {"werkzeug": "1.5", "a": "2.0"}, below.out
+
+
+def test_what_is_named_and_breaks_is_not_replaced_by_another(uv_bench: Bench) -> None:
+    pin(uv_bench, "a", "1.0 1.1 2.0")
+    declare(uv_bench, "import a\nassert a.__version__ != '2.0', 'a is broken'\n")
+    found = upgrade(uv_bench, "a==2.0")
+    assert found.verdicts() == {"a": "breaks"}, found.out
+    assert set(found.tried("a")) == {"2.0"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["werkzueg"], "did you mean werkzeug?"),
+        (["werkzeug==1.7"], "werkzeug has no release 1.7"),
+        (["werkzeug=>2"], "is not a requirement"),
+        (["--python", "3.98"], "--python 3.98: there is no such cell"),
+        (["--only", "flask=1"], "--only flask=1: there is no such cell"),
+        (["--jobz", "2"], "did you mean --jobs?"),
+        (["--mode", "new"], "keep"),
+        (["-k", "login"], "error: -k is not an option of upgrade"),
+    ],
+)
+def test_mistakes_are_answered(uv_bench: Bench, words: list[str], said: str) -> None:
+    pin(uv_bench, "a werkzeug")
+    declare(uv_bench, "import a, werkzeug\n")
+    found = upgrade(uv_bench, *words)
+    assert found.ran.returncode == 1
+    assert said in found.out
+    assert not found.trials if found.report else True
+    if words[0] == "-k":
+        assert "nox -s upgrade -- -- -k" in found.out
+
+
+def test_help_runs_nothing(uv_bench: Bench) -> None:
+    pin(uv_bench, "a")
+    declare(uv_bench, "import a\n")
+    ran = uv_bench.nox("-s", "upgrade", "--", "--help")
+    assert ran.returncode == 0
+    assert "--max-trials" in ran.out
+    assert uv_bench.index.requests == []
+
+
+def test_what_is_held_stays(uv_bench: Bench) -> None:
+    pin(uv_bench, "a c d")
+    pin(uv_bench, "b", "1.0 1.5 2.0")
+    declare(uv_bench, "import a, b, c, d\n", campaigns=', hold=["b<2", "d"]')
+    found = upgrade(uv_bench, "--hold", "a")
+    assert found.verdicts() == {"a": "held", "b": "safe", "c": "safe", "d": "held"}, found.out
+    assert found.safe == {"b": "1.5", "c": "2.0"}
+    assert len(found.trials) == 2
+    assert "Held, as you asked: a 2.0" in found.out
+
+
+def test_what_is_too_young_waits(uv_bench: Bench) -> None:
+    pin(uv_bench, "a b")
+    for name in ("a", "b"):
+        uv_bench.index.upload_time(name, "1.0", "2020-01-01T00:00:00Z")
+    uv_bench.index.upload_time("a", "2.0", "2020-01-02T00:00:00Z")
+    uv_bench.index.upload_time("b", "2.0", "2199-01-01T00:00:00Z")
+    declare(uv_bench, "import a, b\n")
+    found = upgrade(uv_bench, "--cooldown", "7 days")
+    assert found.verdicts() == {"a": "safe", "b": "waiting"}, found.out
+    assert found.safe == {"a": "2.0"}
+
+
+def test_cells_are_chosen_by_axis_and_name(uv_bench: Bench) -> None:
+    pin(uv_bench, "a")
+    pin(uv_bench, "axis", "1.0 2.0 3.0")
+    uv_bench.write("requirements.txt", "a==1.0\n")
+    declare(
+        uv_bench,
+        "import a, axis\nprint('HAS', axis.__version__)\n",
+        options='requirements="requirements.txt", matrix={"axis": ["1.0", "2.0"]}',
+    )
+    cells = [f"{CELL}(axis='1.0')", f"{CELL}(axis='2.0')"]
+    found = upgrade(uv_bench)
+    assert list(found.report["columns"]) == cells
+    # An axis decides its releases itself.
+    assert [one["name"] for one in found.report["candidates"]] == ["a"]
+    assert found.safe == {"a": "2.0"}
+    for words in (["axis=2.0"], [cells[1]]):
+        chosen = upgrade(uv_bench, "--only", *words)
+        assert list(chosen.report["columns"]) == cells[1:], chosen.out
+    both = upgrade(uv_bench, "--only", "axis=1.0", "--only", "axis=2.0", "--python", THIS)
+    assert list(both.report["columns"]) == cells
+
+
+def test_no_environments_no_answer(uv_bench: Bench) -> None:
+    pin(uv_bench, "a")
+    declare(uv_bench, "import a\n")
+    ran = uv_bench.nox("--no-venv", "-s", "upgrade")
+    assert ran.returncode == 1
+    assert "upgrade needs environments, and --no-venv makes none" in ran.out
