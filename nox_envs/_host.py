@@ -33,6 +33,7 @@ __all__ = [
     "knows_parallel",
     "location",
     "manages_nothing",
+    "noxfile",
     "recreate",
     "was_reused",
     "words_for_trials",
@@ -277,6 +278,11 @@ def declaration_of(registered: Any) -> tuple[Declaration, Path, int]:
     """What a session that `into_cells` made declares, and where."""
     state = registered._nox_envs  # noqa: SLF001 - ours
     return state.declared, state.noxfile, state.line
+
+
+def noxfile(session: nox.Session) -> Path:
+    """The noxfile that nox has loaded."""
+    return Path(_config(session).noxfile).resolve()
 
 
 def is_taken(name: str) -> bool:

@@ -59,8 +59,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         },
         # Pure: what a campaign has to think about.
         "upgrade": {
-            "upgrade", "upgrade.closures", "upgrade.descent", "upgrade.edits", "upgrade.evidence",
-            "upgrade.highest", "upgrade.options", "upgrade.search", "upgrade.split",
+            "upgrade", "upgrade.closures", "upgrade.descent", "upgrade.edits",
+            "upgrade.highest", "upgrade.options", "upgrade.search", "upgrade.split", "upgrade.tally",
         },
         "report": {
             "report", "report.applied", "report.as_json", "report.as_markdown", "report.as_terminal",
@@ -74,7 +74,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     "7 campaigns": {
         "upgrade": {
             "upgrade.apply", "upgrade.bench", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
-            "upgrade.findings", "upgrade.quests", "upgrade.trials",
+            "upgrade.conduct", "upgrade.findings", "upgrade.quests", "upgrade.records",
+            "upgrade.trials",
         },
     },
     "8 front doors": {"nox": {"_host", "campaigning", "on_trial", "running", "sessions", ""}},

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nox_envs.report.escape import plain
-from nox_envs.report.words import count, joined, padded, width
+from nox_envs.report.words import count, duration, joined, padded, width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 __all__ = ["applied", "nothing_to_apply", "using"]
 
@@ -49,8 +50,12 @@ def nothing_to_apply() -> str:
     return "There is nothing to write: no newer release was proven.\n"
 
 
-def using(clock: str, minutes: int) -> str:
+def using(started: datetime, now: datetime) -> str:
     """As `Using the result of 05:00 today (2 min ago). Same requirements, same code ...`."""
-    ago = "just now" if minutes < 1 else f"{minutes} min ago"
-    ago = ago if minutes < 120 else f"{minutes // 60} h ago"  # noqa: PLR2004
-    return f"Using the result of {clock} ({ago}). Same requirements, same code, same Pythons."
+    local = started.astimezone()
+    day = "today" if local.date() == now.astimezone().date() else "yesterday"
+    ago = duration((now - started).total_seconds())
+    return (
+        f"Using the result of {local:%H:%M} {day} ({ago} ago). "
+        "Same requirements, same code, same Pythons."
+    )

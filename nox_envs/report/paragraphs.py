@@ -102,7 +102,7 @@ def _sentence(
     match judgement.verdict:
         case Verdict.BREAKS:
             head, because = _breaks(view, what, on, judgement)
-            return head, f"{because}. {_nothing_newer(view, candidate, judgement, on)}"
+            return head, f"{because}. {_nothing_newer(view, candidate, judgement, on)}".rstrip()
         case Verdict.CAPPED:
             head, because = _breaks(view, what, on, judgement)
             if not judgement.failing:
@@ -133,6 +133,8 @@ def _nothing_newer(view: View, candidate: Candidate, judgement: Judgement, on: s
     there = " there" if on else ""
     if judgement.version not in {None, candidate.current}:
         return f"{view.show(judgement.version or '')} passes{there}."
+    if not judgement.searched:
+        return ""
     return f"Nothing newer than your {view.show(candidate.current)} passes{there}."
 
 

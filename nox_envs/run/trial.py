@@ -113,7 +113,8 @@ def run(start: Start) -> Ran:
         )
     tests = None
     if start.junit.exists():
-        tests = junit.failures(_files.read_text(start.junit))
+        said = start.redact(_files.read_text(start.junit).encode("utf-8", "surrogateescape"))
+        tests = junit.failures(said.decode("utf-8", "surrogateescape"))
     return Ran(
         outcome=outcome,
         reason=reason,

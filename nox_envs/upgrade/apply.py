@@ -82,14 +82,7 @@ def apply(
         _files.write_exactly(base / name, text)
     try:
         with _columns(places, cache, variables) as columns:
-            wrong = [line for column in columns for line in _differences(column, proven)]
-            count = max(len(column.current.pins) for column in columns)
-        if wrong:
-            raise NotApplied(
-                reason="the edited files do not give the versions that passed",
-                places=tuple(dict.fromkeys(wrong)),
-                restored=True,
-            )
+            count = _compared(columns, proven)
     except BaseException:
         for name in edited.texts:
             _files.write_exactly(base / name, texts[name])
@@ -202,6 +195,18 @@ def _refuse_uncommitted(base: Path, names: Sequence[str], variables: Mapping[str
             places=tuple(changed),
             advice=("commit them, or say --force",),
         )
+
+
+def _compared(columns: Sequence[Column], proven: Proven) -> int:
+    """How many versions were compared; raises `NotApplied` where one differs."""
+    wrong = [line for column in columns for line in _differences(column, proven)]
+    if wrong:
+        raise NotApplied(
+            reason="the edited files do not give the versions that passed",
+            places=tuple(dict.fromkeys(wrong)),
+            restored=True,
+        )
+    return max(len(column.current.pins) for column in columns)
 
 
 def _differences(column: Column, proven: Proven) -> list[str]:

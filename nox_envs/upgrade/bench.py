@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
+from nox_envs import settings
 from nox_envs.errors import (
     BuildFailed,
     BuildNotAllowed,
@@ -176,7 +177,7 @@ class Bench:
         try:
             self.column.resolve({**others, key: _exactly(one.target)}, free=frozenset(others))
         except NoxEnvsError as error:
-            return reason_of(error)
+            return self._reason(error)
         return f"{name} {one.target} does not go with the others at their newest"
 
     def closures(self) -> tuple[dict[str, frozenset[str] | None], set[frozenset[str]]]:
@@ -241,7 +242,7 @@ class Bench:
         try:
             lock = self.column.resolve(others, free=frozenset({key}))
         except NoxEnvsError as error:
-            return reason_of(error)
+            return self._reason(error)
         version = lock.pins.get(key)
         return version if version in one.versions else f"no release of {name} fits"
 
@@ -252,7 +253,7 @@ class Bench:
         try:
             lock = self._resolve(dict(want.pins), keep=want.keep)
         except NoxEnvsError as error:
-            return Result(outcome=_outcome(error), reason=reason_of(error))
+            return Result(outcome=_outcome(error), reason=self._reason(error))
         except OSError as error:
             return Result(outcome=Outcome.ERROR, reason=f"{error.strerror}: {error.filename}")
         if not want.run:
@@ -277,6 +278,12 @@ class Bench:
         with self._guard:
             self._memory[memory] = result
         return result
+
+    def _reason(self, error: NoxEnvsError) -> str:
+        """Why, in one line without a secret."""
+        job, variables = self.column.planner.job, self._trials.place.variables
+        urls = settings.index_urls(variables, kind="pip", directory=job.directory)
+        return settings.redact(reason_of(error), variables, urls=urls)
 
     def _limit(self) -> float | None:
         """Seconds for a run; the baseline itself tells, where nobody says it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -166,7 +167,8 @@ class Campaign:
     def _raise_caps(self) -> None:
         """For what is left out: the highest release that passes together with the set."""
         left = {work.name: self._left_out(work) for work in self._green()}
-        while any(left.values()):
+        most = self._options.max_trials or sys.maxsize
+        while any(left.values()) and len(self._trials.trials) < most:
             quests = []
             for work in self._green():
                 if left[work.name]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from nox_envs.upgrade.evidence import Names
+    from nox_envs.upgrade.tally import Names
 
 __all__ = ["Closures"]
 

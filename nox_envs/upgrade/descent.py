@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from nox_envs.upgrade.closures import Closures
-    from nox_envs.upgrade.evidence import Ask, Evidence, Names, Steps
+    from nox_envs.upgrade.tally import Ask, Names, Steps, Tally
 
 __all__ = ["GUESSES", "descend", "extend"]
 
@@ -26,29 +26,29 @@ GUESSES = 3
 """How many suspects are dropped in vain before the rest is bisected."""
 
 
-def descend(evidence: Evidence, closures: Closures, top: Names, jobs: int) -> Steps[Names]:
+def descend(tally: Tally, closures: Closures, top: Names, jobs: int) -> Steps[Names]:
     """Find a closed set within a closed one that passes; the empty one is known to pass.
 
     It tries the rest one by one when as many were found guilty as are left, or when there is no
     failure to follow.
     """
     low, found = frozenset[str](), 0
-    yield from evidence.look([top])
-    while not evidence.passed(top):
+    yield from tally.look([top])
+    while not tally.passed(top):
         units = closures.units(top - low)
-        if evidence.failure(top) is None or found >= len(units):
+        if tally.failure(top) is None or found >= len(units):
             rest = [closures.of(name) for _, unit in units for name in unit]
-            return (yield from extend(evidence, low, rest, jobs))
-        cut = yield from _drop(evidence, closures, low, top, jobs)
+            return (yield from extend(tally, low, rest, jobs))
+        cut = yield from _drop(tally, closures, low, top, jobs)
         if cut is None:
-            low, cut = yield from _bisect(evidence, closures, low, top, jobs)
+            low, cut = yield from _bisect(tally, closures, low, top, jobs)
         found, top = found + 1, cut
-        yield from evidence.look([top])
+        yield from tally.look([top])
     return top
 
 
 def extend(
-    evidence: Evidence,
+    tally: Tally,
     safe: Names,
     additions: Iterable[Names],
     jobs: int,
@@ -57,56 +57,56 @@ def extend(
     """Try each addition once, to whatever has passed by then; idle workers take what is spare."""
     left = list(dict.fromkeys(additions))
     while left:
-        fresh = [each for each in left if not evidence.known(safe | each)][:jobs]
-        tried = [each for each in left if each in fresh or evidence.known(safe | each)]
+        fresh = [each for each in left if not tally.known(safe | each)][:jobs]
+        tried = [each for each in left if each in fresh or tally.known(safe | each)]
         left = [each for each in left if each not in tried]
-        yield from evidence.look([safe | each for each in fresh], spare(safe))
+        yield from tally.look([safe | each for each in fresh], spare(safe))
         wider = [safe | each for each in tried if not each <= safe]
-        passing = [each for each in wider if evidence.passed(each)]
+        passing = [each for each in wider if tally.passed(each)]
         if len(set(passing)) > 1:
             union = frozenset[str]().union(*passing)
-            yield from evidence.look([union])
-            passing += [union] if evidence.passed(union) else []
+            yield from tally.look([union])
+            passing += [union] if tally.passed(union) else []
         safe = max([safe, *passing], key=len)
     return safe
 
 
 def _drop(
-    evidence: Evidence, closures: Closures, low: Names, top: Names, jobs: int
+    tally: Tally, closures: Closures, low: Names, top: Names, jobs: int
 ) -> Steps[Names | None]:
     """Leave out suspects until the failure is another one, or gone; None: it is nobody's."""
-    suspects = [name for name in evidence.suspects(top) if name in top - low]
+    suspects = [name for name in tally.suspects(top) if name in top - low]
     cuts = list(dict.fromkeys(top - closures.needing(name) for name in suspects))[:GUESSES]
     for index, cut in enumerate(cuts):
         further = list(accumulate(cuts[index:], lambda one, two: one & two))
         ahead = [each for pair in zip(further, cuts[index:], strict=True) for each in pair]
         tried = [cut, *(each for each in ahead if each not in {cut, low})][:jobs]
-        spare = [evidence.again(each) for each in tried[1:] if not evidence.known(each)]
-        yield from evidence.look([cut], spare)
-        passing = [each for each in tried if evidence.passed(each)]
+        spare = [tally.again(each) for each in tried[1:] if not tally.known(each)]
+        yield from tally.look([cut], spare)
+        passing = [each for each in tried if tally.passed(each)]
         if passing:
             return max(passing, key=len)
-        if evidence.failure(cut) not in {None, evidence.failure(top)}:
+        if tally.failure(cut) not in {None, tally.failure(top)}:
             return cut
     return None
 
 
 def _bisect(
-    evidence: Evidence, closures: Closures, low: Names, top: Names, jobs: int
+    tally: Tally, closures: Closures, low: Names, top: Names, jobs: int
 ) -> Steps[tuple[Names, Names]]:
     """Find a unit with which the failure appears; returns what passed below, and all but it."""
-    units = closures.units(top - low, evidence.suspects(top))
+    units = closures.units(top - low, tally.suspects(top))
     prefixes = list(accumulate((unit for _, unit in units), frozenset.union, initial=low))
     edges = {at for at in range(1, len(units)) if units[at - 1][0] != units[at][0]}
     first, last, unknown = 0, len(units), set[int]()
     while open_points := set(range(first + 1, last)) - unknown:
         points = _spread(first, last, open_points & edges or open_points, jobs)
-        yield from evidence.look([prefixes[point] for point in points])
-        first = max([first, *(point for point in points if evidence.passed(prefixes[point]))])
+        yield from tally.look([prefixes[point] for point in points])
+        first = max([first, *(point for point in points if tally.passed(prefixes[point]))])
         same = [
             point
             for point in points
-            if point > first and evidence.failure(prefixes[point]) == evidence.failure(top)
+            if point > first and tally.failure(prefixes[point]) == tally.failure(top)
         ]
         last = min([last, *same])
         unknown |= set(points)

@@ -234,14 +234,14 @@ def _rejected(work: Work, name: str) -> Judgement:
             verdict=VERDICTS.get(outcome, Verdict.INFEASIBLE),
             reason=reason or work.refused.get(name, ""),
         )
-    if rejection.verdict is Verdict.BLOCKED:
-        reason = f"needs {', '.join(rejection.blocked_by)}"
     return Judgement(
         verdict=rejection.verdict,
         reason=reason,
         failing=failing if rejection.verdict is Verdict.BREAKS else {},
+        together_with=rejection.blocked_by,
         trials=trials,
         log=log,
+        searched=name in work.caps and work.caps[name].done,
     )
 
 

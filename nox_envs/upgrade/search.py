@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.upgrade.closures import Closures
 from nox_envs.upgrade.descent import GUESSES, descend, extend
-from nox_envs.upgrade.evidence import RUNS, Answer, Ask, Evidence, Names, Steps
+from nox_envs.upgrade.tally import RUNS, Answer, Ask, Names, Steps, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -72,7 +72,7 @@ class Search:
         self._jobs = max(1, jobs)
         self._proofs = proofs
         self._max_trials = max_trials
-        self._evidence = Evidence(self._jobs)
+        self._tally = Tally(self._jobs)
         self._waiting: list[Ask] = []
         self._out: set[Ask] = set()
         self._found: Names | None = None
@@ -104,7 +104,7 @@ class Search:
         if ask not in self._out:
             raise ValueError(f"not waiting for {ask}")
         self._out.remove(ask)
-        self._evidence.add(ask, answer)
+        self._tally.add(ask, answer)
         self._advance()
 
     def learn(self, closures: Mapping[str, Names | None], links: Collection[Names] = ()) -> None:
@@ -119,10 +119,10 @@ class Search:
     @property
     def baseline(self) -> Outcome | None:
         """The outcome without any upgrade; None as long as it is not settled."""
-        outcome = self._evidence.outcome(_NONE)
-        if outcome is Outcome.ERROR and self._evidence.attempts(_NONE) == 1 and not self.done:
+        outcome = self._tally.outcome(_NONE)
+        if outcome is Outcome.ERROR and self._tally.attempts(_NONE) == 1 and not self.done:
             return None
-        return None if self._evidence.doubtful(_NONE) else outcome
+        return None if self._tally.doubtful(_NONE) else outcome
 
     @property
     def safe(self) -> Names:
@@ -132,7 +132,7 @@ class Search:
     @property
     def passes(self) -> tuple[Ask, ...]:
         """The runs of exactly the safe set that passed."""
-        return self._evidence.passes(self.safe)
+        return self._tally.passes(self.safe)
 
     @property
     def rejected(self) -> dict[str, Rejection]:
@@ -147,7 +147,7 @@ class Search:
         Shown by runs where p passes, p + it fails, p + it + the other passes, and by no pass of
         it without the other.
         """
-        safe, look = self.safe, self._evidence
+        safe, look = self.safe, self._tally
         seen = [names for names in look.sets if names <= safe]
         green = [names for names in seen if look.passed(names)]
         needs = {name: set(self._closures.of(name)) for name in safe}
@@ -175,26 +175,26 @@ class Search:
     def _left(self) -> int | None:
         if self._max_trials is None:
             return None
-        return max(0, self._max_trials - self._evidence.runs)
+        return max(0, self._max_trials - self._tally.runs)
 
     def _search(self) -> Steps[None]:
-        yield from self._evidence.look([_NONE], [self._evidence.again(self._all)])
-        if self._evidence.outcome(_NONE) is Outcome.ERROR:
-            yield (self._evidence.again(_NONE, alone=True),)
-        yield from self._evidence.settle(_NONE)
-        if not self._evidence.passed(_NONE):
+        yield from self._tally.look([_NONE], [self._tally.again(self._all)])
+        if self._tally.outcome(_NONE) is Outcome.ERROR:
+            yield (self._tally.again(_NONE, alone=True),)
+        yield from self._tally.settle(_NONE)
+        if not self._tally.passed(_NONE):
             self._found = _NONE
             return
-        yield from self._evidence.look([self._all])
-        if self._evidence.outcome(self._all) is Outcome.ERROR:
-            yield (self._evidence.again(self._all, alone=True),)
-        if self._evidence.passed(self._all) and (yield from self._prove(self._all, 1)):
+        yield from self._tally.look([self._all])
+        if self._tally.outcome(self._all) is Outcome.ERROR:
+            yield (self._tally.again(self._all, alone=True),)
+        if self._tally.passed(self._all) and (yield from self._prove(self._all, 1)):
             self._found = self._all
             return
         self.wants_closures = True
         yield ()
         top = yield from self._top()
-        safe = yield from descend(self._evidence, self._closures, top, self._jobs)
+        safe = yield from descend(self._tally, self._closures, top, self._jobs)
         for _ in range(_FALLBACKS + 1):
             safe = yield from self._grow(safe)
             if (yield from self._prove(safe, 2)):
@@ -205,14 +205,14 @@ class Search:
     def _top(self) -> Steps[Names]:
         """All, or a large set that resolves where all do not."""
         possible = self._closures.possible
-        if possible == self._all and self._evidence.outcome(self._all) is not Outcome.INFEASIBLE:
+        if possible == self._all and self._tally.outcome(self._all) is not Outcome.INFEASIBLE:
             return possible
         top = _NONE
         for addition in [possible, *self._closures.additions(_NONE)]:
             wider = top | addition
-            if self._evidence.resolves(wider) is None and not self._evidence.known(wider):
+            if self._tally.resolves(wider) is None and not self._tally.known(wider):
                 yield (Ask(names=wider, run=False),)
-            if self._evidence.resolves(wider):
+            if self._tally.resolves(wider):
                 top = wider
         return top
 
@@ -220,10 +220,10 @@ class Search:
         """Add what can be added to a set that passed, until nothing can."""
         while True:
             additions = self._closures.additions(safe)
-            grown = yield from extend(self._evidence, safe, additions, self._jobs, self._spare)
+            grown = yield from extend(self._tally, safe, additions, self._jobs, self._spare)
             if grown == safe:
                 additions += self._closures.pairs(safe)
-                grown = yield from extend(self._evidence, safe, additions, self._jobs, self._spare)
+                grown = yield from extend(self._tally, safe, additions, self._jobs, self._spare)
             if grown == safe:
                 grown = yield from self._doubt(safe, additions)
             if grown == safe:
@@ -233,35 +233,35 @@ class Search:
     def _doubt(self, safe: Names, additions: Sequence[Names]) -> Steps[Names]:
         """Run again what decided against an addition; returns what passes after all."""
         for wider in dict.fromkeys(safe | each for each in additions):
-            yield from self._evidence.settle(wider)
-            if self._evidence.passed(wider):
+            yield from self._tally.settle(wider)
+            if self._tally.passed(wider):
                 return wider
         return safe
 
     def _spare(self, safe: Names) -> list[Ask]:
         """What an idle worker does meanwhile: have a set that may be final pass once more."""
-        return [self._evidence.again(safe)] if self._unproven(safe, 2) else []
+        return [self._tally.again(safe)] if self._unproven(safe, 2) else []
 
     def _unproven(self, names: Names, default: int) -> int:
         """How many more runs a final set should pass."""
-        room = max(RUNS, self._proofs or 0) - self._evidence.attempts(names)
-        lacking = (self._proofs or default) - len(self._evidence.passes(names))
+        room = max(RUNS, self._proofs or 0) - self._tally.attempts(names)
+        lacking = (self._proofs or default) - len(self._tally.passes(names))
         return max(0, min(room, lacking)) if names else 0
 
     def _prove(self, names: Names, default: int) -> Steps[bool]:
         """Have a final set pass as often as it should; False if it turns out flaky."""
-        while not self._evidence.reds(names) and (lacking := self._unproven(names, default)):
+        while not self._tally.reds(names) and (lacking := self._unproven(names, default)):
             count = min(lacking, self._jobs)
-            yield tuple(self._evidence.again(names, ahead=ahead) for ahead in range(count))
-        yield from self._evidence.settle(names)
-        return self._evidence.passed(names)
+            yield tuple(self._tally.again(names, ahead=ahead) for ahead in range(count))
+        yield from self._tally.settle(names)
+        return self._tally.passed(names)
 
     def _best(self, below: int | None = None) -> Names:
         """The largest set that passed, or the largest of fewer than some."""
-        if not self._evidence.passed(_NONE):
+        if not self._tally.passed(_NONE):
             return _NONE
         limit = len(self._all) + 1 if below is None else below
-        sets = (each for each in self._evidence.sets if self._evidence.passed(each))
+        sets = (each for each in self._tally.sets if self._tally.passed(each))
         fitting = [each for each in sets if len(each) < limit]
         return max(
             [_NONE, *fitting],
@@ -274,10 +274,10 @@ class Search:
             verdict = Verdict.BLOCKED if missing else Verdict.INFEASIBLE
             return Rejection(verdict=verdict, blocked_by=missing)
         wider = safe | self._closures.of(name)
-        ask = self._evidence.decisive(wider)
+        ask = self._tally.decisive(wider)
         if roots := self._closures.roots(name, safe):
             return Rejection(verdict=Verdict.BLOCKED, ask=ask, blocked_by=roots)
-        return Rejection(verdict=self._evidence.verdict(wider), ask=ask)
+        return Rejection(verdict=self._tally.verdict(wider), ask=ask)
 
     def _unit(self, names: Names) -> Names:
         """Names if they are one unit, else nothing."""

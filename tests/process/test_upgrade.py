@@ -35,7 +35,9 @@ def test_nothing_newer_takes_one(uv_bench: Bench) -> None:
     found = upgrade(uv_bench)
     assert found.ran.returncode == 0, found.out
     assert (found.status, found.report["candidates"], len(found.trials)) == ("ok", [], 1)
-    words = "Nothing to upgrade: all 2 dependencies are at their latest release, and the tests pass."
+    words = (
+        "Nothing to upgrade: all 2 dependencies are at their latest release, and the tests pass."
+    )
     assert words in found.out
 
 
@@ -115,25 +117,6 @@ def test_what_needs_a_rejected_one_is_blocked_by_it(uv_bench: Bench) -> None:
     assert found.verdicts() == {"a": "blocked", "b": "breaks", "c": "safe"}
     assert found.judged("a")["reason"] == "needs b"
     assert found.safe == {"c": "2.0"}
-
-
-def test_the_highest_that_passes_above_a_hole(uv_bench: Bench) -> None:
-    pin(uv_bench, "a", "1.0 1.1 1.2 1.3 1.4 2.0")
-    pin(uv_bench, "b")
-    declare(
-        uv_bench,
-        "import a, b\nassert a.__version__ not in {'1.2', '1.4', '2.0'}, 'a is broken'\n",
-    )
-    found = upgrade(uv_bench)
-    judged = found.judged("a")
-    assert (judged["verdict"], judged["version"]) == ("capped", "1.3"), found.out
-    assert found.candidate("a")["target"] == "2.0"
-    assert found.safe == {"a": "1.3", "b": "2.0"}
-    assert "1.3 is the latest that passes" in found.out
-    (proof,) = [one for one in found.trials
-                if one["changes"] == {"a": ["1.0", "1.3"], "b": ["1.0", "2.0"]}][:1]  # fmt: skip
-    assert proof["outcome"] == "pass"
-    assert proof["id"] in found.report["safe_set"]["all"]["trials"][CELL]
 
 
 def test_another_package_s_bound_is_infeasible_and_costs_no_run(uv_bench: Bench) -> None:
@@ -217,8 +200,7 @@ def test_a_library_is_also_proven_as_new_users_get_it(uv_bench: Bench) -> None:
     fresh = found.report["fresh"][CELL]
     assert fresh["outcome"] == "fail"
     assert fresh["moved"] == {"deep": ["1.0", "2.0"]}
-    assert f"Resolved afresh it fails on {THIS}" in found.out or "Resolved afresh it fails" in found.out
-    assert "deep 2.0" in found.out
+    assert "Resolved afresh it fails: deep 1.0 -> 2.0 comes in." in found.out
 
 
 def test_a_verdict_for_each_python_and_one_set_for_all(uv_bench: Bench) -> None:

@@ -64,6 +64,24 @@ hint: if that is all right, say so in the declaration:   build=["alpha"]""",
         "error: -k is not an option of upgrade\nhint: write -- -k\nhint: or",
     ),
     (
+        errors.NotApplied(
+            reason="not all of it can be written",
+            places=("requirements.txt:2   flask: it is hashed",),
+            advice=("uv pip compile requirements.in",),
+        ),
+        2,
+        """\
+error: not all of it can be written; nothing was written
+
+  requirements.txt:2   flask: it is hashed
+hint: uv pip compile requirements.in""",
+    ),
+    (
+        errors.NotApplied(reason="the edited files differ", restored=True),
+        2,
+        "error: the edited files differ; the files are as they were",
+    ),
+    (
         errors.NoPermission(path=".nox"),
         2,
         (

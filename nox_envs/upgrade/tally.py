@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from nox_envs.outcome import Outcome, Verdict
 
-__all__ = ["RUNS", "Answer", "Ask", "Evidence", "Names", "Steps"]
+__all__ = ["RUNS", "Answer", "Ask", "Names", "Steps", "Tally"]
 
 
 def __dir__() -> list[str]:
@@ -58,7 +58,7 @@ A round may come back with less than all of its asks answered, and is then asked
 """
 
 
-class Evidence:
+class Tally:
     """All answers so far; what they mean does not depend on the order in which they came."""
 
     def __init__(self, jobs: int) -> None:

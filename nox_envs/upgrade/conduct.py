@@ -1,0 +1,215 @@
+"""One campaign from its first line to its report: its directory, its processes, its files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from nox_envs import _files, settings
+from nox_envs._tree import Stop, Stopped, Tree
+from nox_envs.report import as_json
+from nox_envs.report.progress import Board, tried
+from nox_envs.run import tree
+from nox_envs.upgrade.apply import Applied, apply
+from nox_envs.upgrade.campaign import Campaign
+from nox_envs.upgrade.findings import report
+from nox_envs.upgrade.records import Record, Records
+from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import TextIO
+
+    from nox_envs.report.facts import UpgradeReport
+    from nox_envs.upgrade.column import Place
+    from nox_envs.upgrade.options import UpgradeOptions
+
+__all__ = ["Conduct"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_FORMAT = 1
+"""Raised when what a trial showed is no longer to be believed by a later version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """How one campaign is run for one noxfile."""
+
+    session: str
+    """What the noxfile calls the campaign."""
+    places: Sequence[Place]
+    options: UpgradeOptions
+    held: Collection[str]
+    noxfile: Path
+    cache: Path
+    variables: Mapping[str, str]
+    host_words: tuple[str, ...]
+    say: Callable[[str], None]
+    terminal: TextIO | None
+
+    @property
+    def base(self) -> Path:
+        """What paths in reports are relative to."""
+        return self.noxfile.parent
+
+    def run(self) -> tuple[UpgradeReport, Stop | None]:
+        """What was found, and what stopped it, if anything did."""
+        begun = time.monotonic()
+        started = datetime.now(timezone.utc)
+        stop = threading.Event()
+        with (
+            self._directory(started) as (directory, temporary),
+            Board(self._clean, terminal=self.terminal) as board,
+        ):
+            trials = Trials(
+                self._workplace(directory, temporary, stop),
+                key=self.records.key,
+                told=lambda trial, cell, changes: board.started(trial, cell, tried(changes)),
+                ended=board.finished,
+            )
+            campaign = Campaign(
+                self.places, options=self.options, trials=trials, cache=self.cache, say=board.say
+            )
+            try:
+                stopped = self._guarded(campaign, stop)
+            finally:
+                stop.set()
+                board.close()
+                campaign.close()
+            found = report(
+                campaign,
+                options=self.options,
+                trials=trials.trials,
+                interrupted=stopped is not None,
+                started=started.isoformat(timespec="seconds"),
+                seconds=round(time.monotonic() - begun, 3),
+                tools=_tools(),
+                directory=os.path.relpath(directory, self.base),
+                kept=trials.kept,
+            )
+            _files.write_text(directory / "report.json", as_json.dumps(found))
+        return found, stopped
+
+    def earlier(self) -> Record | None:
+        """A campaign of the last day that answers the same question."""
+        return self.records.finished(datetime.now(timezone.utc))
+
+    def apply(self, record: Record) -> Applied:
+        """Write what was proven to the user's files; raises a `NoxEnvsError`."""
+        return apply(
+            record.proven,
+            [place for place in self.places if place.name in record.proven.environments],
+            cache=self.cache,
+            variables=self.variables,
+            write=not self.options.dry_run,
+            force=self.options.force,
+        )
+
+    @property
+    def records(self) -> Records:
+        """The campaigns of this checkout."""
+        return Records(
+            directory=self.cache / "campaigns",
+            key=self._key(),
+            options=self.options,
+            held=self.held,
+        )
+
+    def _key(self) -> str:
+        """Equal where a trial would show the same, as far as the user's own files decide."""
+        env = settings.tool_environment(self.variables, kind="build", directory=self.base)
+        facts = [
+            _FORMAT,
+            tree.digest(tree.root(self.base, env=env), env=env, include=self._include),
+            list(self.options.posargs),
+            self.options.timeout,
+            self.options.mode,
+            sorted([place.name, sorted(place.declaration.env.items())] for place in self.places),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+    @property
+    def _include(self) -> tuple[str, ...]:
+        globs = [each for place in self.places for each in place.declaration.tree_include]
+        return tuple(dict.fromkeys(globs))
+
+    @contextlib.contextmanager
+    def _directory(self, started: datetime) -> Iterator[tuple[Path, Path]]:
+        """The directory of the campaign, and one that is gone afterwards.
+
+        What is kept of failed trials has to stay where it was made: environments cannot be
+        moved.
+        """
+        records = self.records
+        found = records.interrupted() if self.options.resume else None
+        if self.options.resume and found is None:
+            self.say("There is nothing to resume: no interrupted run of the same code.")
+        directory = records.enter(found) if found else records.begin(self.session, started)
+        if self.options.keep:
+            kept = _files.make_directory(directory / "kept")
+            try:
+                yield directory, kept
+            finally:
+                for name in ("snapshot", "snapshot.part"):
+                    _files.remove(kept / name)
+            return
+        with _files.scratch(self.session) as temporary:
+            yield directory, temporary
+
+    def _workplace(self, directory: Path, temporary: Path, stop: threading.Event) -> Workplace:
+        shared = any(place.declaration.tree == "shared" for place in self.places)
+        return Workplace(
+            directory=directory,
+            temporary=temporary,
+            base=self.base,
+            noxfile=self.noxfile,
+            variables=self.variables,
+            host_words=self.host_words,
+            posargs=self.options.posargs,
+            stop=stop,
+            jobs=1 if shared else self.options.jobs or default_jobs(),
+            keeps=self.options.keep,
+            shared=shared,
+            include=self._include,
+        )
+
+    def _clean(self, line: str) -> None:
+        self.say(settings.redact(line, self.variables))
+
+    @staticmethod
+    def _guarded(campaign: Campaign, stop: threading.Event) -> Stop | None:
+        """Run the phases; a signal ends every trial with all that it started."""
+        guard = Tree(timeout=None, die_with_parent=False, tag=uuid.uuid4().hex, leave_nothing=True)
+        failure: BaseException | None = None
+        with contextlib.suppress(Stopped), guard:
+            try:
+                campaign.run()
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                failure = error
+            finally:
+                stop.set()
+        if guard.stop is None and failure is not None:
+            raise failure
+        return guard.stop
+
+
+def _tools() -> dict[str, str]:
+    found = {}
+    for name in ("nox", "uv", "pip", "nox-envs"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

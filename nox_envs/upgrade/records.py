@@ -1,0 +1,137 @@
+"""Campaigns of the past: which can be gone on with, and whose result still holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from nox_envs import _files
+from nox_envs.lock import recorded_pins
+from nox_envs.upgrade.apply import Proven
+from nox_envs.upgrade.options import UpgradeOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+__all__ = ["Record", "Records"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_ANSWERED = {"ok", "broken"}
+_DAY = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A finished campaign, and what it proved."""
+
+    proven: Proven
+    started: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """The campaigns of one checkout, each in a directory of its own."""
+
+    directory: Path
+    key: str
+    """Equal where a trial would show the same."""
+    options: UpgradeOptions
+    held: Collection[str] = ()
+    """What the noxfile limits, so that the command line need not say it."""
+
+    def begin(self, session: str, started: datetime) -> Path:
+        """The directory of a new campaign."""
+        base = f"{session}-{started.astimezone():%Y%m%d-%H%M%S}"
+        names = (f"{base}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
+        directory = next(
+            self.directory / name for name in names if not (self.directory / name).exists()
+        )
+        return self.enter(directory)
+
+    def enter(self, directory: Path) -> Path:
+        """The same directory, with all that a campaign needs in it."""
+        about = {"key": self.key, "asks": self._asks()}
+        _files.write_text(directory / "about.json", json.dumps(about))
+        for name in ("locks", "logs"):
+            _files.make_directory(directory / name)
+        return directory
+
+    def interrupted(self) -> Path | None:
+        """The newest campaign of the same key that did not come to its end."""
+        for directory in self._newest_first():
+            same = _read(directory / "about.json").get("key") == self.key
+            if same and _read(directory / "report.json").get("status") not in _ANSWERED:
+                return directory
+        return None
+
+    def finished(self, now: datetime) -> Record | None:
+        """The newest campaign of the last day that had equal inputs and came to its end.
+
+        Where the command line does not say what is to be asked, whatever was asked will do.
+        """
+        for directory in self._newest_first():
+            about, found = _read(directory / "about.json"), _read(directory / "report.json")
+            if about.get("key") != self.key or found.get("status") not in _ANSWERED:
+                continue
+            if self._asks() != _NOTHING and about.get("asks") != self._asks():
+                continue
+            started = datetime.fromisoformat(found["started"])
+            if (now - started).total_seconds() < _DAY:
+                return Record(proven=_proven(directory, found), started=started)
+        return None
+
+    def _newest_first(self) -> list[Path]:
+        if not self.directory.is_dir():
+            return []
+        found = [one for one in self.directory.iterdir() if (one / "about.json").exists()]
+        return sorted(found, key=lambda one: (one / "about.json").stat().st_mtime_ns, reverse=True)
+
+    def _asks(self) -> list[Any]:
+        options = self.options
+        hold = {name: limit for name, limit in options.hold.items() if name not in self.held}
+        return _asks(replace(options, hold=hold))
+
+
+def _asks(options: UpgradeOptions) -> list[Any]:
+    """What decides which question a campaign answers."""
+    return [
+        sorted([str(name), str(spec)] for name, spec in options.asked.items()),
+        sorted([str(name), str(spec)] for name, spec in options.hold.items()),
+        sorted(options.pythons),
+        sorted(options.only),
+        [options.mode, options.pre, options.cooldown_text],
+    ]
+
+
+_NOTHING = _asks(UpgradeOptions())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object of ours; an empty one where there is none."""
+    try:
+        return dict(json.loads(_files.read_text(path)))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _proven(directory: Path, found: Mapping[str, Any]) -> Proven:
+    common = found["safe_set"]["all"]
+    locks = {trial["id"]: trial["lock"] for trial in found["trials"]}
+    return Proven(
+        pins={canonicalize_name(name): Version(text) for name, text in common["pins"].items()},
+        environments={
+            cell: recorded_pins(_files.read_toml(directory / locks[trials[-1]]))
+            for cell, trials in common["trials"].items()
+            if trials
+        },
+    )
