@@ -37,24 +37,26 @@ _FORMAT = 1
 """Raised when what a trial showed is no longer to be believed by a later version."""
 
 
-def run(campaign: str, session: nox.Session, sessions: Sequence[Any], hold: Sequence[str]) -> None:
-    """Run one campaign over the cells of some sessions."""
+def run(name: str, session: nox.Session, sessions: Sequence[Any], hold: Sequence[str]) -> None:
+    """Run the campaign that the noxfile has under a name, over the cells of some sessions."""
     settings.forget_path()
     try:
-        options = reading.parse(session.posargs, session=session.name)
+        options = reading.parse(session.posargs, session=name)
         if options.help:
-            sys.stdout.write(reading.usage(session.name))
+            sys.stdout.write(reading.usage(name))
             return
+        if isinstance(session.python, str):  # `-P 3.12`
+            options = replace(options, pythons=(*options.pythons, session.python))
         if _host.manages_nothing(session):
             raise UsageError(
-                problem=f"{campaign} needs environments, and --no-venv makes none",
+                problem=f"{name} needs environments, and --no-venv makes none",
                 advice=("run it without --no-venv",),
             )
         limits = reading.held(hold)
         options = replace(options, hold={**limits, **options.hold})
         places = _chosen(_places(sessions, options), options)
         conduct = Conduct(
-            session=session.name,
+            session=name,
             places=places,
             options=options,
             held=set(limits),
@@ -143,7 +145,7 @@ def _conclude(conduct: Conduct, session: nox.Session) -> None:
     """Run a campaign, print its result, and fail for what the user wants to fail for."""
     options = conduct.options
     found, stopped = conduct.run()
-    commands = Commands(upgrade=session.name)
+    commands = Commands(upgrade=conduct.session)
     _deliver(as_json.dumps(found), options.json, conduct.base)
     _deliver(as_markdown.render(found, commands=commands), options.markdown, conduct.base)
     if "-" not in {options.json, options.markdown}:

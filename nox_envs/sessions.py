@@ -166,7 +166,7 @@ def _register_campaign(
     def run(session: nox.Session) -> None:
         from nox_envs import campaigning  # noqa: PLC0415 - not needed to list sessions
 
-        campaigning.run(campaign, session, sessions, limits)
+        campaigning.run(name, session, sessions, limits)
 
     run.__name__ = run.__qualname__ = name.replace("-", "_")
     run.__doc__ = f"{_CAMPAIGNS[campaign]}  (nox -s {name} -- --help)"

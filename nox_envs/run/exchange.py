@@ -91,14 +91,15 @@ class TrialResult:
 
     @classmethod
     def read(cls, path: Path) -> TrialResult | None:
+        """What was told; None where nothing was that can be understood."""
         try:
             data = json.loads(_files.read_text(path))
-        except (OSError, ValueError):
+            owners = {name: tuple(found) for name, found in data.pop("owners").items()}
+            requires = {name: tuple(found) for name, found in data.pop("requires").items()}
+            modules = {
+                name: None if found is None else tuple(found)
+                for name, found in data.pop("modules").items()
+            }
+            return cls(**data, owners=owners, modules=modules, requires=requires)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        owners = {name: tuple(found) for name, found in data.pop("owners").items()}
-        requires = {name: tuple(found) for name, found in data.pop("requires").items()}
-        modules = {
-            name: None if found is None else tuple(found)
-            for name, found in data.pop("modules").items()
-        }
-        return cls(**data, owners=owners, modules=modules, requires=requires)

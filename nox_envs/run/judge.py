@@ -38,6 +38,8 @@ def judge(
     if result.error:
         unbuildable = result.error in _CANNOT_BE_BUILT
         return Outcome.UNBUILDABLE if unbuildable else Outcome.ERROR, result.reason
+    if not result.ready and not result.passed and not result.stop:
+        return Outcome.ERROR, f"the environment was not made: {result.reason or _last_line(log)}"
     return _of_the_function(result, returncode, log)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, NormalizedName, parse_wheel_filename
-from packaging.version import Version
 
 from nox_envs.outcome import Verdict
 from nox_envs.resolve.requests import Origin, Request
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from packaging.tags import Tag
+    from packaging.version import Version
 
     from nox_envs.resolve.index import File, Release, Releases
 
@@ -114,8 +114,7 @@ def prospect(
     """
     stable = [each.version for each in releases if each.is_stable and not each.is_yanked]
     wanted = asked if asked is not None else SpecifierSet()
-    explicit = bool(wanted) and any(Version(spec.version).is_prerelease for spec in wanted
-                                    if spec.operator in {"==", ">="} and "*" not in spec.version)  # fmt: skip
+    explicit = bool(wanted) and wanted.prereleases is True
     rules = replace(admission, prerelease=admission.prerelease or explicit)
     names_one = any(spec.operator in {"==", "==="} and not spec.version.endswith(".*")
                     for spec in wanted)  # fmt: skip
@@ -170,7 +169,10 @@ def place_of(origin: Origin) -> str:
 
 
 def _is_pin(requirement: Requirement) -> bool:
-    return any(spec.operator in {"==", "==="} for spec in requirement.specifier)
+    return any(
+        spec.operator in {"==", "==="} and not spec.version.endswith(".*")
+        for spec in requirement.specifier
+    )
 
 
 def rewritten(

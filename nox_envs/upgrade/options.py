@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NoReturn
 
@@ -67,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises what argparse would print and exit with."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(problem=message)
+        raise UsageError(problem=message, advice=(f"all options:   {self.prog} --help",))
 
 
 def parse(words: Sequence[str], *, session: str) -> UpgradeOptions:
@@ -80,13 +81,18 @@ def parse(words: Sequence[str], *, session: str) -> UpgradeOptions:
     own, posargs = list(words[:at]), tuple(words[at + 1 :])
     parser = _parser(session)
     known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
-    for word in own:
+    for at, word in enumerate(own):
         option = word.partition("=")[0]
         if option.startswith("-") and option not in known and option != "-":
-            raise _unknown(word, option, known, session)
-    found = parser.parse_args(own)
+            raise _unknown(own[at:], option, known, session)
+    found = parser.parse_intermixed_args(own)
+    if (found.again or found.force) and not (found.apply or found.dry_run):
+        raise UsageError(
+            problem=f"{'--again' if found.again else '--force'} is about --apply",
+            advice=("add --apply, or --dry-run",),
+        )
     return UpgradeOptions(
-        asked=dict(_asked(text) for text in found.names),
+        asked=held(found.names),
         pythons=tuple(found.python),
         only=tuple(found.only),
         mode=found.mode,
@@ -147,19 +153,20 @@ def _parser(session: str) -> argparse.ArgumentParser:
         help=f"of {', '.join(FAIL_ON)} (default: baseline,inconclusive,error)")  # fmt: skip
     add("--json", default=None, metavar="FILE|-", help="write the report as JSON")
     add("--markdown", default=None, metavar="FILE|-", help="write the report as Markdown")
-    add("--apply", action="store_true", help="write the set that passed to your files")
-    add("--dry-run", action="store_true", help="show what --apply would write")
+    either = parser.add_mutually_exclusive_group().add_argument
+    either("--apply", action="store_true", help="write the set that passed to your files")
+    either("--dry-run", action="store_true", help="show what --apply would write")
     add("--again", action="store_true", help="with --apply: test again, use no earlier result")
     add("--force", action="store_true", help="with --apply: edit files with uncommitted changes")
     add("--help", action="store_true", help="show this, and run nothing")
     return parser
 
 
-def _unknown(word: str, option: str, known: Sequence[str], session: str) -> UsageError:
+def _unknown(words: Sequence[str], option: str, known: Sequence[str], session: str) -> UsageError:
     near = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
     advice = [f"did you mean {near[0]}?"] if near else []
     advice += [
-        f"for your tests, after a second --:   nox -s {session} -- -- {word}",
+        f"for your tests, after a second --:   nox -s {session} -- -- {shlex.join(words)}",
         f"all options:                         nox -s {session} -- --help",
     ]
     return UsageError(problem=f"{option} is not an option of {session}", advice=tuple(advice))
@@ -182,8 +189,12 @@ def _asked(text: str) -> tuple[NormalizedName, SpecifierSet]:
 
 
 def held(texts: Sequence[str]) -> dict[NormalizedName, SpecifierSet]:
-    """What `--hold` and `hold=` say. Raises `UsageError`."""
-    return dict(_asked(text) for text in texts)
+    """Names and what is said of their versions, all of it. Raises `UsageError`."""
+    limits: dict[NormalizedName, SpecifierSet] = {}
+    for text in texts:
+        name, specifier = _asked(text)
+        limits[name] = limits[name] & specifier if name in limits else specifier
+    return limits
 
 
 def _cooldown(text: str | None) -> timedelta | None:
@@ -211,14 +222,16 @@ def _fail_on(text: str | None) -> frozenset[str]:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value

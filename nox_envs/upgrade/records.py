@@ -28,6 +28,8 @@ def __dir__() -> list[str]:
 
 _ANSWERED = {"ok", "broken"}
 _DAY = 24 * 3600
+_MOST = 30
+"""Campaigns whose locks and logs are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,9 @@ class Records:
     """What the noxfile limits, so that the command line need not say it."""
 
     def begin(self, session: str, started: datetime) -> Path:
-        """The directory of a new campaign."""
+        """The directory of a new campaign; the oldest ones make room for it."""
+        for old in self._newest_first()[_MOST:]:
+            _files.remove(old)
         base = f"{session}-{started.astimezone():%Y%m%d-%H%M%S}"
         names = (f"{base}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
         directory = next(

@@ -168,12 +168,22 @@ class Trials:
             if not self._was_network(shown) or self.place.stop.wait(pause):
                 break
             shown = self._try(column, lock, draft, limit)
+        if self.place.stop.is_set() and shown.trial.outcome is Outcome.ERROR:
+            return shown  # It was stopped: it shows nothing, and nobody is told.
         with self._lock:
             self.trials.append(shown.trial)
-            if not self.place.stop.is_set() and shown.trial.outcome is not Outcome.ERROR:
+            if shown.trial.outcome is not Outcome.ERROR:
                 self._journal.append({"kind": "trial", "key": key, **shown.to_dict()})
         self._ended(shown.trial)
         return shown
+
+    def _way_in(self, home: Path) -> str:
+        """What to type to enter the environment of a trial that was kept."""
+        windows = sys.platform == "win32"
+        script = Path("Scripts", "activate") if windows else Path("bin", "activate")
+        found = [one.parent for one in (home / "envs").glob("*/pyvenv.cfg")]
+        place = os.path.relpath((found[0] if found else home) / script, self.place.base)
+        return place if windows else f". {place}"
 
     @staticmethod
     def _was_network(shown: Shown) -> bool:
@@ -207,7 +217,7 @@ class Trials:
             ran = trial.run(self._start(column, draft, order, noxfile, limit))
             keep = place.keeps and ran.outcome in {Outcome.FAIL, Outcome.TIMEOUT}
             if keep:
-                self.kept[draft.id] = str(home)
+                self.kept[draft.id] = self._way_in(home)
             return _shown(draft, ran)
         except OSError as error:
             return Shown(trial=replace(draft, reason=f"{error.strerror}: {error.filename}"))

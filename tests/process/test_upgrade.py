@@ -115,8 +115,9 @@ def test_what_needs_a_rejected_one_is_blocked_by_it(uv_bench: Bench) -> None:
     declare(uv_bench, "import a, b, c\nassert b.__version__ == '1.0', 'b is broken'\n")
     found = upgrade(uv_bench)
     assert found.verdicts() == {"a": "blocked", "b": "breaks", "c": "safe"}
-    assert found.judged("a")["reason"] == "needs b"
+    assert found.judged("a")["together_with"] == ["b"]
     assert found.safe == {"c": "2.0"}
+    assert "a 2.0 needs b, which is left out" in found.out
 
 
 def test_another_package_s_bound_is_infeasible_and_costs_no_run(uv_bench: Bench) -> None:
@@ -132,6 +133,26 @@ def test_another_package_s_bound_is_infeasible_and_costs_no_run(uv_bench: Bench)
     assert found.tried("b") == []
     assert "b 2.0 cannot be resolved" in found.out
     assert "breaks" not in found.out
+
+
+def test_what_fails_now_and_then_is_flaky(uv_bench: Bench) -> None:
+    pin(uv_bench, "a b")
+    declare(
+        uv_bench,
+        f"""
+        import pathlib, a, b
+        runs = pathlib.Path({str(uv_bench.root / "runs")!r})
+        if b.__version__ == "2.0":
+            with runs.open("a") as file:
+                file.write("x")
+            assert len(runs.read_text()) % 2 == 0, "b is moody"
+        """,
+    )
+    found = upgrade(uv_bench, "--jobs", "1")
+    assert found.verdicts() == {"a": "safe", "b": "flaky"}, found.out
+    assert (found.status, found.safe) == ("inconclusive", {"a": "2.0"})
+    assert found.ran.returncode == 1
+    assert upgrade(uv_bench, "--jobs", "1", "--fail-on", "error").ran.returncode == 0
 
 
 def test_a_baseline_that_is_red_is_no_answer(uv_bench: Bench) -> None:
@@ -257,3 +278,38 @@ def test_a_python_that_is_missing_is_not_tested_loudly(uv_bench: Bench) -> None:
     assert "3.99 was not tested: " in found.out
     failed = upgrade(uv_bench, "--fail-on", "not-tested")
     assert failed.ran.returncode == 1
+
+
+def test_what_one_python_does_not_have_is_upgraded_on_the_others(uv_bench: Bench) -> None:
+    other = other_python()
+    pin(uv_bench, "a b")
+    uv_bench.write("requirements.txt", f"a==1.0\nb==1.0; python_version != '{other}'\n")
+    declare(uv_bench, "import a\n", python=[THIS, other])
+    found = upgrade(uv_bench)
+    assert found.report["safe_set"][CELL]["pins"] == {"a": "2.0", "b": "2.0"}, found.out
+    assert found.report["safe_set"][f"test-{other}"]["pins"] == {"a": "2.0"}
+    assert found.safe == {"a": "2.0", "b": "2.0"}
+
+
+def test_what_only_one_python_has_can_be_named(uv_bench: Bench) -> None:
+    other = other_python()
+    pin(uv_bench, "a b")
+    uv_bench.write("requirements.txt", f"a==1.0\nb==1.0; python_version != '{other}'\n")
+    declare(uv_bench, "import a\n", python=[THIS, other])
+    found = upgrade(uv_bench, "b")
+    assert found.ran.returncode == 0, found.out
+    assert found.judged("b")["verdict"] == "safe"
+
+
+def test_pythons_with_pins_of_their_own(uv_bench: Bench) -> None:
+    other = other_python()
+    pin(uv_bench, "a", "1.0 1.5 2.0")
+    uv_bench.write(
+        "requirements.txt",
+        f"a==1.0; python_version != '{other}'\na==2.0; python_version == '{other}'\n",
+    )
+    declare(uv_bench, "import a\n", python=[THIS, other])
+    found = upgrade(uv_bench)
+    assert found.judged("a")["verdict"] == "safe", found.out
+    assert found.report["safe_set"][CELL]["pins"] == {"a": "2.0"}
+    assert found.safe == {"a": "2.0"}
