@@ -144,15 +144,18 @@ def _is_meant(place: Place, word: str) -> bool:
 def _conclude(conduct: Conduct, session: nox.Session) -> None:
     """Run a campaign, print its result, and fail for what the user wants to fail for."""
     options = conduct.options
-    found, stopped = conduct.run()
+    ended = conduct.run()
+    found = ended.report
     commands = Commands(upgrade=conduct.session)
     _deliver(as_json.dumps(found), options.json, conduct.base)
     _deliver(as_markdown.render(found, commands=commands), options.markdown, conduct.base)
-    if "-" not in {options.json, options.markdown}:
+    for error in ended.errors:
+        sys.stderr.write(settings.redact(f"{error}\n", os.environ))
+    if "-" not in {options.json, options.markdown} and not ended.errors:
         encoding = sys.stdout.encoding or "ascii"
         _print("\n" + as_terminal.render(found, commands=commands, encoding=encoding))
-    if stopped is not None:
-        raise KeyboardInterrupt(stopped.value)
+    if ended.stopped is not None:
+        raise KeyboardInterrupt(ended.stopped.value)
     failed = [reason for kind, reason in _failing(found).items() if kind in options.fail_on]
     if failed:
         session.error("; ".join(failed))

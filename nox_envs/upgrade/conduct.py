@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+    from nox_envs.errors import NoxEnvsError
     from nox_envs.report.facts import UpgradeReport
     from nox_envs.upgrade.column import Place
     from nox_envs.upgrade.options import UpgradeOptions
 
-__all__ = ["Conduct"]
+__all__ = ["Conduct", "Conducted"]
 
 
 def __dir__() -> list[str]:
@@ -43,6 +44,16 @@ def __dir__() -> list[str]:
 
 _FORMAT = 1
 """Raised when what a trial showed is no longer to be believed by a later version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conducted:
+    """A campaign that has ended."""
+
+    report: UpgradeReport
+    stopped: Stop | None
+    errors: tuple[NoxEnvsError, ...]
+    """Why columns could not be planned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +77,8 @@ class Conduct:
         """What paths in reports are relative to."""
         return self.noxfile.parent
 
-    def run(self) -> tuple[UpgradeReport, Stop | None]:
-        """What was found, and what stopped it, if anything did."""
+    def run(self) -> Conducted:
+        """Run it to its end, or until it is stopped."""
         begun = time.monotonic()
         started = datetime.now(timezone.utc)
         stop = threading.Event()
@@ -102,7 +113,8 @@ class Conduct:
                 kept=trials.kept,
             )
             _files.write_text(directory / "report.json", as_json.dumps(found))
-        return found, stopped
+        errors = {str(error): error for error in campaign.failed.values()}
+        return Conducted(report=found, stopped=stopped, errors=tuple(errors.values()))
 
     def earlier(self) -> Record | None:
         """A campaign of the last day that answers the same question."""

@@ -56,7 +56,7 @@ class Answer:
         pins = dict(self.report["safe_set"]["all"]["pins"])
         proofs = self.report["safe_set"]["all"]["trials"].get(self.cell, [])
         trials = [one for one in self.report["trials"] if one["id"] in proofs]
-        assert bool(trials) == bool(pins)
+        assert trials or not pins
         for one in trials:
             assert one["outcome"] == "pass"
             assert {name: new for name, (_, new) in one["changes"].items()} == pins
@@ -124,19 +124,20 @@ class Upgrade:
         foreign = ("NOX", "UV_", "PYTEST_", "VIRTUAL_ENV", "PIP_FIND_LINKS")
         env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         done = subprocess.run(
-            [sys.executable, "-m", "nox", "-s", "upgrade", "--", *words, "--json", "-"],
+            [sys.executable, "-m", "nox", "-s", "upgrade", "--", *words, "--json", "r.json"],
             cwd=self.directory,
             env=env | {"HOME": str(self.home)},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             encoding="utf-8",
             check=False,
             timeout=300,
         )
-        out = done.stdout + done.stderr
-        assert done.stdout.startswith("{"), out
-        report = json.loads(done.stdout)
-        return Answer(code=done.returncode, out=out, report=report, cell=project.cell)
+        written = self.directory / "r.json"
+        assert written.exists(), done.stdout
+        report = json.loads(written.read_text(encoding="utf-8"))
+        return Answer(code=done.returncode, out=done.stdout, report=report, cell=project.cell)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,7 @@ def test_what_breaks_one_by_one_passes_together(
 ) -> None:
     found = upgrade(project, *(f"{name}=={version}" for name, version in targets.items()))
     assert (found.code, found.report["status"]) == (0, "ok"), found.out
+    assert "today, together: that exact set passed" in found.out
     assert found.safe == targets
     assert found.verdicts == dict.fromkeys(targets, "safe")
     assert [one["outcome"] for one in found.report["trials"]] == ["pass", "pass"]
@@ -163,6 +165,7 @@ def test_one_without_the_other_breaks(upgrade: Upgrade) -> None:
     assert (found.safe, found.verdicts) == ({}, {"markupsafe": "breaks"})
     assert "ImportError: cannot import name 'soft_unicode'" in found.judged("markupsafe")["reason"]
     assert set(found.tried("markupsafe")) == {"3.0.3"}
+    assert "Nothing newer" not in found.out
 
 
 @pytest.mark.parametrize(
@@ -178,7 +181,8 @@ def test_one_that_does_not_fit_the_other_pins_is_not_run(
     assert found.judged(name)["version"] is None
     assert found.judged(name)["trials"] == []
     assert found.tried(name) == []
-    assert version in found.out
+    assert f"{name} {version} cannot be resolved" in found.out
+    assert "breaks" not in found.out
 
 
 def test_the_part_of_a_set_that_passes(upgrade: Upgrade) -> None:
@@ -202,7 +206,7 @@ def test_the_highest_release_that_passes(upgrade: Upgrade) -> None:
 
 def test_what_cannot_be_built_is_not_broken(upgrade: Upgrade) -> None:
     found = upgrade(YAML, "pyyaml==5.4.1")
-    assert (found.code, found.report["status"]) == (0, "broken"), found.out
+    assert found.code == 0, found.out
     assert (found.safe, found.verdicts) == ({}, {"pyyaml": "unbuildable"})
     assert {one["outcome"] for one in found.report["trials"]} == {"pass", "unbuildable"}
     assert "breaks" not in found.out

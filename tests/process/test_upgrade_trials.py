@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import psutil
 import pytest
 
 from support.bench import Bench
@@ -287,3 +289,41 @@ def test_what_hangs_is_ended(uv_bench: Bench) -> None:
     assert found.safe == {"a": "2.0"}, found.out
     assert found.judged("b")["verdict"] == "breaks"
     assert found.outcomes(found.judged("b")["trials"]) == {"timeout"}
+
+
+def test_an_interrupted_campaign_leaves_nothing_running_and_goes_on(uv_bench: Bench) -> None:
+    pin(uv_bench, "a b")
+    pids = uv_bench.root / "pids"
+    gate = uv_bench.root / "gate"
+    declare(
+        uv_bench,
+        f"""
+        import os, pathlib, time, a, b
+        if b.__version__ == "2.0" and not pathlib.Path({str(gate)!r}).exists():
+            pathlib.Path({str(pids)!r}).write_text(str(os.getpid()))
+            time.sleep(600)
+        """,
+    )
+    nox = subprocess.Popen(
+        [sys.executable, "-m", "nox", "-s", "upgrade", "--", "--jobs", "1", "--json", "out.json"],
+        cwd=uv_bench.project,
+        env=uv_bench.variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    uv_bench.wait_for(pids.exists)
+    nox.send_signal(signal.SIGINT)
+    said, _ = nox.communicate(timeout=30)
+    assert nox.returncode == 130, said
+    assert "Go on: nox -s upgrade -- --resume" in said
+    assert "Interrupted after 1 trial." in said
+    report = json.loads((uv_bench.project / "out.json").read_text())
+    assert report["status"] == "interrupted"
+    (uv_bench.project / "out.json").unlink()
+    assert not psutil.pid_exists(int(pids.read_text()))
+    gate.touch()
+    found = upgrade(uv_bench, "--resume")
+    assert found.safe == {"a": "2.0", "b": "2.0"}, found.out
+    assert [one["reused"] for one in found.trials] == [True, False]
