@@ -35,6 +35,7 @@ __all__ = [
     "manages_nothing",
     "noxfile",
     "recreate",
+    "runs_nothing",
     "was_reused",
     "words_for_trials",
 ]
@@ -247,6 +248,11 @@ def _config(session: nox.Session) -> Any:
 def forbids_install(session: nox.Session) -> bool:
     """Whether `-R` or `--no-install` was given."""
     return bool(getattr(_config(session), "no_install", False))
+
+
+def runs_nothing(session: nox.Session) -> bool:
+    """Whether `--install-only` was given, under which no command is run."""
+    return bool(getattr(_config(session), "install_only", False))
 
 
 def dies_with_parent(session: nox.Session) -> bool:

@@ -19,6 +19,7 @@ from nox_envs._tree import TAG_VARIABLE, Stop, Stopped, Tree
 from nox_envs.errors import BackendUnsupported, NoxEnvsError, PythonTooOld
 from nox_envs.gather import Noxfile
 from nox_envs.on_trial import OnTrial
+from nox_envs.passes import Conditions, last_pass, note_pass
 from nox_envs.provision import Job, Provisioned, fill, note_undeclared, provision
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class CellRun:
                 seconds=time.monotonic() - (seen.begun or time.monotonic()),
             )
         self._tell_end(cell, tree, failure)
+        if seen.job is not None and seen.conditions is not None and not tree.survivors:
+            self._note_pass(seen.job, seen.conditions, seen)
 
     def _cell(self) -> Cell:
         """Which cell it is, from what nox passes."""
@@ -151,14 +154,52 @@ class CellRun:
         session.env[TAG_VARIABLE] = tag
         if trial is not None and provisioned is not None:
             trial.equip(session, provisioned)
+        if trial is None and job is not None and provisioned is not None:
+            seen.job, seen.conditions = job, self._conditions(job, provisioned, variables)
+            if seen.conditions is not None and self._is_unchanged(job, seen.conditions):
+                seen.conditions = None
+                return
         seen.begun = time.monotonic()
         try:
             with _working_in(session, directory):
                 self.function(session, **self._accepted())
         finally:
             if job is not None and provisioned is not None:
+                seen.provisioned, seen.variables = provisioned, variables
                 seen.undeclared = note_undeclared(job, provisioned)
                 self._tell_undeclared(seen.undeclared)
+
+    # -- passes that are not repeated
+
+    def _conditions(
+        self, job: Job, provisioned: Provisioned, variables: Mapping[str, str | None]
+    ) -> Conditions | None:
+        """What the outcome depends on; None where a pass is not to be reused."""
+        if not self.declared.skip_unchanged or _host.runs_nothing(self.session):
+            return None
+        return Conditions.now(
+            job,
+            provisioned,
+            variables=os.environ,
+            declared=variables,
+            posargs=self.session.posargs,
+            arguments=self.arguments,
+        )
+
+    def _is_unchanged(self, job: Job, conditions: Conditions) -> bool:
+        when = last_pass(job, conditions)
+        if when is not None:
+            shown = when.astimezone().strftime("%Y-%m-%d %H:%M")
+            self.session.log(f"cached: it passed on {shown}, and nothing has changed since.")
+        return when is not None
+
+    def _note_pass(self, job: Job, before: Conditions, seen: _Seen) -> None:
+        """Remember a pass that nothing has disturbed: neither the tree nor the environment."""
+        if seen.undeclared or seen.provisioned is None:
+            return
+        after = self._conditions(job, seen.provisioned, seen.variables)
+        if after == before:
+            note_pass(job, before)
 
     def _job(self, cell: Cell, environment: Path) -> Job:
         session = self.session
@@ -257,6 +298,11 @@ class _Seen:
 
     begun: float = 0.0
     undeclared: Mapping[str, str] = field(default_factory=dict)
+    job: Job | None = None
+    provisioned: Provisioned | None = None
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+    conditions: Conditions | None = None
+    """Under which it ran, where a pass is to be remembered."""
 
 
 def _working_in(session: nox.Session, directory: Path) -> contextlib.AbstractContextManager[Any]:

@@ -69,12 +69,12 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         },
     },
     "6 the recipe": {
-        "recipe": {"gather", "planning", "questions", "toolbox", "provision"},
+        "recipe": {"gather", "passes", "planning", "questions", "toolbox", "provision"},
     },
     "7 campaigns": {
         "upgrade": {
             "upgrade.apply", "upgrade.bench", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
-            "upgrade.conduct", "upgrade.findings", "upgrade.quests", "upgrade.records",
+            "upgrade.conduct", "upgrade.drive", "upgrade.findings", "upgrade.quests", "upgrade.records",
             "upgrade.trials",
         },
     },

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nox_envs.errors import InterpreterMissing, NoxEnvsError, PythonTooOld
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report import progress
 from nox_envs.report.columns import columns
 from nox_envs.report.facts import Baseline
 from nox_envs.upgrade.bench import Bench
-from nox_envs.upgrade.column import Column, Place, opened
+from nox_envs.upgrade.drive import Driver
 from nox_envs.upgrade.quests import CapQuest, Quest, Result, SearchQuest, SetQuest, Want
 from nox_envs.upgrade.search import Search
 
@@ -26,6 +22,8 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from nox_envs.errors import NoxEnvsError
+    from nox_envs.upgrade.column import Place
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.trials import Trials
 
@@ -78,19 +76,28 @@ class Campaign:
     ) -> None:
         self.places = tuple(places)
         self.works: list[Work] = []
-        self.not_tested: dict[str, str] = {}
-        self.failed: dict[str, NoxEnvsError] = {}
-        """Columns that could not be planned."""
         self.common: dict[str, Version] | None = None
         self.finished = False
         self._options = options
         self._trials = trials
-        self._cache = cache
         self._say = say
-        self._opened = contextlib.ExitStack()
-        self._guard = threading.Lock()
         self._told: set[str] = set()
-        self._pool = ThreadPoolExecutor(trials.place.jobs + 1)
+        self._driver = Driver(
+            places,
+            trials=trials,
+            cache=cache,
+            prepare=lambda column: _looked(Bench(column, trials, options)),
+        )
+
+    @property
+    def not_tested(self) -> Mapping[str, str]:
+        """Why a column was not tested, by the name of its cell."""
+        return self._driver.not_tested
+
+    @property
+    def failed(self) -> Mapping[str, NoxEnvsError]:
+        """Columns that could not be planned."""
+        return self._driver.failed
 
     # -- the phases
 
@@ -109,46 +116,24 @@ class Campaign:
             self._say(progress.closing(len(self._trials.trials), time.monotonic() - self._begun))
             self.finished = not self._trials.place.stop.is_set()
         finally:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._driver.leave()
 
     def close(self) -> None:
         """Wait for what is running, and remove what the columns needed."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._opened.close()
+        self._driver.close()
 
     def _open(self) -> None:
-        """Plan every column, side by side."""
-        futures = {place.name: self._pool.submit(self._plan, place) for place in self.places}
-        for place in self.places:
-            error, bench = futures[place.name].result()
-            if isinstance(error, InterpreterMissing | PythonTooOld):
-                self.not_tested[place.name] = error.summary
-            elif error is not None:
-                self.failed[place.name] = error
-            elif bench is not None:
-                search = Search(
-                    sorted(bench.targets),
-                    jobs=self._trials.place.jobs,
-                    proofs=self._options.proofs,
-                    max_trials=self._options.max_trials,
-                )
-                quest = SearchQuest(bench.targets, search, closures=bench.closures)
-                self.works.append(Work(place=place, bench=bench, quest=quest))
-
-    def _plan(self, place: Place) -> tuple[NoxEnvsError | None, Bench | None]:
-        """A column at work, or why there is none."""
-        with contextlib.ExitStack() as stack:
-            try:
-                column: Column = stack.enter_context(
-                    opened(place, cache=self._cache, variables=self._trials.place.variables)
-                )
-                bench = Bench(column, self._trials, self._options)
-                bench.look()
-            except NoxEnvsError as error:
-                return error, None
-            with self._guard:
-                self._opened.push(stack.pop_all())
-            return None, bench
+        """Plan every column, and a search for each."""
+        for name, bench in self._driver.open().items():
+            search = Search(
+                sorted(bench.targets),
+                jobs=self._trials.place.jobs,
+                proofs=self._options.proofs,
+                max_trials=self._options.max_trials,
+            )
+            quest = SearchQuest(bench.targets, search, closures=bench.closures)
+            place = next(place for place in self.places if place.name == name)
+            self.works.append(Work(place=place, bench=bench, quest=quest))
 
     def _search(self) -> None:
         """The baselines, everything at once, and the search where that does not pass."""
@@ -329,34 +314,14 @@ class Campaign:
             number = len({name for work in self.works for name in work.quest.targets})
             self._say(progress.all_at_once(number, shown, self._columns))
 
-    # -- running
-
     def _drive(self, quests: Iterable[tuple[Work, Quest]]) -> None:
-        """Run what the quests want until all are done; what is to run alone waits for the rest."""
-        stop, jobs = self._trials.place.stop, self._trials.place.jobs
-        waiting: list[tuple[Work, Quest, Want]] = []
-        running: dict[Future[Result], tuple[Work, Quest, Want]] = {}
-        quests = list(quests)
-        while not stop.is_set():
-            for work, quest in quests:
-                waiting += [(work, quest, each) for each in quest.pending()]
-            waiting.sort(key=lambda entry: entry[2].alone)
-            while waiting and len(running) < jobs:
-                alone = waiting[0][2].alone
-                if running and (alone or any(entry[2].alone for entry in running.values())):
-                    break
-                entry = waiting.pop(0)
-                running[self._pool.submit(entry[0].bench.settle, entry[2])] = entry
-            if not running:
-                return
-            done, _ = wait(running, timeout=_STEP, return_when=FIRST_COMPLETED)
-            for future in done:
-                _, quest, wanted = running.pop(future)
-                quest.record(wanted, future.result())
-            self._tell_beginning()
+        pairs = [(work.bench.settle, quest) for work, quest in quests]
+        self._driver.drive(pairs, after=self._tell_beginning)
 
 
-_STEP = 0.5
+def _looked(bench: Bench) -> Bench:
+    bench.look()
+    return bench
 
 
 def baseline_of(work: Work) -> Baseline:
