@@ -10,7 +10,24 @@ if TYPE_CHECKING:
 
     from nox_envs.outcome import Changes, Outcome, Trial, Verdict
 
-__all__ = ["Baseline", "Candidate", "Fresh", "Judgement", "SafeSet", "Status", "UpgradeReport"]
+__all__ = [
+    "Baseline",
+    "BisectReport",
+    "Bisected",
+    "Blamed",
+    "Candidate",
+    "CulpritReport",
+    "Floor",
+    "FloorsReport",
+    "Fresh",
+    "Guilty",
+    "Judgement",
+    "Newest",
+    "Report",
+    "SafeSet",
+    "Status",
+    "UpgradeReport",
+]
 
 
 def __dir__() -> list[str]:
@@ -102,8 +119,8 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpgradeReport:
-    """What an `upgrade` campaign found."""
+class Report:
+    """What every campaign tells."""
 
     sessions: tuple[str, ...]
     status: Status
@@ -116,6 +133,23 @@ class UpgradeReport:
     columns: Mapping[str, str]
     """The Python of each cell that was asked about, by the cell's name."""
     baseline: Mapping[str, Baseline]
+    trials: tuple[Trial, ...] = ()
+    directory: str = ""
+    """Where the report, the locks and the logs lie, relative to the noxfile."""
+    error: str = ""
+    """Why there is no answer, where the status is `error`."""
+    not_tested: Mapping[str, str] = field(default_factory=dict)
+    """Why a column was not tested, by the cell's name."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """How to enter the environments that `--keep` kept, by trial."""
+    files: tuple[str, ...] = ()
+    """Where it is declared, where that is one of the user's files: `requirements.txt`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeReport(Report):
+    """What an `upgrade` campaign found."""
+
     candidates: tuple[Candidate, ...]
     """Sorted by name."""
     safe_sets: Mapping[str, SafeSet]
@@ -127,18 +161,152 @@ class UpgradeReport:
     """The runs of exactly the common set that passed, by column."""
     fresh: Mapping[str, Fresh] = field(default_factory=dict)
     """By column, where a final proof was made so."""
-    trials: tuple[Trial, ...] = ()
     dependencies: int = 0
     """How many dependencies are declared."""
-    files: tuple[str, ...] = ()
-    """Where they are declared, where it is one of the user's files: `requirements.txt`."""
     pinned: bool = True
     """Whether the project pins its dependencies, as applications do."""
-    directory: str = ""
-    """Where the report, the locks and the logs lie, relative to the noxfile."""
-    error: str = ""
-    """Why there is no answer, where the status is `error`."""
-    not_tested: Mapping[str, str] = field(default_factory=dict)
-    """Why a column was not tested, by the cell's name."""
-    kept: Mapping[str, str] = field(default_factory=dict)
-    """How to enter the environments that `--keep` kept, by trial."""
+
+
+# -- bisect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newest:
+    """The newest release that was looked at."""
+
+    version: str
+    outcome: Outcome
+    same_signature: bool | None = None
+    """Whether it fails in the same way; None where it does not fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisected:
+    """Where one package breaks one column."""
+
+    status: Literal["found", "hole", "no-failure", "all-bad", "inconclusive"]
+    current: str
+    last_good: str | None = None
+    first_bad: str | None = None
+    unknown: tuple[str, ...] = ()
+    """Releases between them that cannot be tested."""
+    bad_ranges: tuple[tuple[str, str], ...] = ()
+    fixed_in: str | None = None
+    """The first release that passes again."""
+    newest: Newest | None = None
+    requirement: str = ""
+    """The line to paste: `werkzeug<3`, `setuptools!=78.0.1`."""
+    releases: tuple[str, ...] = ()
+    """All that came into question, the oldest first."""
+    tested: Mapping[str, Literal["good", "bad", "other", "unknown"]] = field(default_factory=dict)
+    """What was seen of a release; `other` is another failure."""
+    dates: Mapping[str, str] = field(default_factory=dict)
+    """When a release was uploaded (`2026-11-21`), where the index tells."""
+    moved: Changes = field(default_factory=dict)
+    """What else the first bad release moved."""
+    blame: Literal["package", "company", ""] = ""
+    """Whether the package itself or what moved with it breaks; empty where nothing moved, or
+    where that cannot be told apart."""
+    reason: str = ""
+    """One line: the failure, or why there is no answer."""
+    failing: Mapping[str, str] = field(default_factory=dict)
+    """Failing tests and what they say."""
+    excerpt: str = ""
+    log: str = ""
+    trials: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BisectReport(Report):
+    """What a `bisect` campaign found."""
+
+    package: str
+    result: Mapping[str, Bisected]
+    """By column."""
+
+
+# -- floors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """The lower bound of one dependency on one column."""
+
+    name: str
+    declared: str | None
+    """The lowest release that the declaration admits (`2.20`); None where no bound is declared."""
+    installed: str | None
+    """What was installed for it."""
+    outcome: Outcome | None
+    """Of the run with the floors; None where it was not run."""
+    true_floor: str | None = None
+    """The lowest release that was proven to pass; None where that is not known."""
+    raised_by: tuple[str, ...] = ()
+    """What asks for more than the declared floor: `pandas>=1.22`."""
+    reason: str = ""
+    """One line, where it is not fine."""
+    requirement: str = ""
+    """The line to paste, where another one is right."""
+    place: str = ""
+    """Where it is declared: `pyproject.toml:9`."""
+    trials: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorsReport(Report):
+    """What a `floors` campaign found."""
+
+    floors: Mapping[str, tuple[Floor, ...]]
+    """By column, sorted by name."""
+
+
+# -- culprit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guilty:
+    """One package that breaks a column."""
+
+    name: str
+    before: str | None
+    """The version in the good state; None where it is not there."""
+    after: str | None
+    declared: bool
+    brought_in_by: tuple[str, ...] = ()
+    """What asks for the bad release: `requests>=2.30`."""
+    partners: tuple[str, ...] = ()
+    """Without which it does no harm."""
+    evidence: tuple[str, ...] = ()
+    """The runs that prove it: guilt first, then cure."""
+    first_bad: str | None = None
+    requirement: str = ""
+    """The line to paste: `urllib3<2`."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blamed:
+    """Who broke one column."""
+
+    status: Literal["found", "no-failure", "all-bad", "inconclusive"]
+    differing: int
+    """How many packages differ between the two states."""
+    culprits: tuple[Guilty, ...] = ()
+    cure: Mapping[str, str | None] = field(default_factory=dict)
+    """The releases that have to come back for it to pass."""
+    innocent: tuple[str, ...] = ()
+    """Declared packages that changed and are fine."""
+    reason: str = ""
+    failing: Mapping[str, str] = field(default_factory=dict)
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CulpritReport(Report):
+    """What a `culprit` campaign found."""
+
+    good: str
+    """What the good state is: a file, a date."""
+    bad: str
+    result: Mapping[str, Blamed]
+    """By column."""

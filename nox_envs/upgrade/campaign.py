@@ -124,7 +124,7 @@ class Campaign:
 
     def _open(self) -> None:
         """Plan every column, and a search for each."""
-        for name, bench in self._driver.open().items():
+        for name, bench in self._driver.plan().items():
             search = Search(
                 sorted(bench.targets),
                 jobs=self._trials.place.jobs,

@@ -56,7 +56,7 @@ class Driver(Generic[T]):
         self._guard = threading.Lock()
         self._pool = ThreadPoolExecutor(trials.place.jobs + 1)
 
-    def open(self) -> Mapping[str, T]:
+    def plan(self) -> Mapping[str, T]:
         """Plan every column, side by side; by the name of its cell."""
         found = {}
         futures = {place.name: self._pool.submit(self._plan, place) for place in self.places}

@@ -49,6 +49,12 @@ def count(name):
         file.write("x")
     return (MARKS / name).stat().st_size
 
+def now_at(is_there):
+    "Let the test of the test break something now."
+    if is_there:
+        mark("now")
+        wait_for("go")
+
 def hang():
     while True:
         time.sleep(1)
@@ -343,7 +349,7 @@ def test_what_was_stopped_is_resumed(
     assert found.ran.returncode not in {0, 1}, found.out
     assert found.status == "interrupted"
     assert found.safe == {}
-    assert "breaks" not in found.verdicts().values() if found.report["candidates"] else True
+    assert all(one["verdicts"] == {} for one in found.report["candidates"])
     with (case.campaign() / "journal.jsonl").open("a") as journal:
         journal.write('{"kind":"trial","key":"torn')
     (case.marks / "hold").unlink()
@@ -412,17 +418,11 @@ def test_the_same_campaign_twice_at_once(case: Case) -> None:
 @pytest.mark.parametrize("where", ["pages", "files"], ids=["resolve", "install"])
 def test_an_index_that_is_down_proves_nothing(case: Case, where: Where, heals: bool) -> None:  # noqa: FBT001
     # The lock of everything at once is known before the first trial; its files are not.
-    at = "both == ('2.0', '2.0')" if where == "pages" else "both == ('1.0', '1.0')"
-    case.declare(
-        f"""
-        both = a.__version__, b.__version__
-        if {at}:
-            mark("now")
-            wait_for("go")
-        assert {where == "files"} or both != ("2.0", "2.0"), "a meets b"
-        """,
-        names="a b",
-    )
+    if where == "pages":
+        is_at = "(a.__version__, b.__version__) == ('2.0', '2.0')"
+        case.declare(f"now_at({is_at})\nassert not {is_at}, 'a meets b'", names="a b")
+    else:
+        case.declare("now_at(b.__version__ == '1.0')")
     index = case.bench.index
     nox = case.start("--jobs", "1")
     case.wait_for("now", nox=nox)
@@ -437,7 +437,7 @@ def test_an_index_that_is_down_proves_nothing(case: Case, where: Where, heals: b
     if heals and where == "pages":
         assert sorted(verdicts.values()) == ["breaks", "safe"], found.out
     elif heals:
-        assert verdicts == {"a": "safe", "b": "safe"}, found.out
+        assert verdicts == {"b": "safe"}, found.out
     else:
         assert "breaks" not in verdicts.values(), found.out
         assert verdicts["b"] == "inconclusive"
@@ -449,7 +449,7 @@ def test_an_index_that_is_down_proves_nothing(case: Case, where: Where, heals: b
         again = upgrade(case.bench, "--resume", "--jobs", "1")
         assert again.trials[0]["reused"]
         assert again.ran.returncode == 0, again.out
-        assert len(again.safe) == (1 if where == "pages" else 2)
+        assert len(again.safe) == 1
     case.assert_nothing_is_left()
 
 
@@ -457,9 +457,7 @@ def test_an_index_that_is_down_for_the_session_itself_proves_nothing(case: Case)
     case.declare(
         """
         import gamma
-        if b.__version__ == "1.0":
-            mark("now")
-            wait_for("go")
+        now_at(b.__version__ == "1.0")
         """,
         run='session.install("--refresh", "gamma"); session.run("python", "check.py")',
     )
@@ -565,7 +563,7 @@ def test_much_output_is_kept_short(case: Case) -> None:
             for _ in range(200):
                 sys.stdout.write(line * 1024)
             print("THE TAIL")
-            sys.exit("ValueError: it was all too much")
+            raise ValueError("it was all too much")
         """
     )
     nox = case.start("--jobs", "1")
@@ -596,15 +594,20 @@ def test_a_trial_does_to_its_tree_what_it_likes(case: Case) -> None:
         assert sys.stdin.read() == ""
         here = Path.cwd()
         (here / "noxfile.py").write_text("raise RuntimeError")
+        (here / "requirements.txt").write_text("nonsense")
         os.chdir("/")
-        shutil.rmtree(here)
-        count("removed")
+        if b.__version__ == "2.0":
+            shutil.rmtree(here)
+        count(b.__version__)
         """
     )
     before = {path.name: path.read_bytes() for path in case.bench.project.glob("*.*")}
     found = upgrade(case.bench, "--jobs", "1")
-    assert case.count("removed") == 2
-    assert found.safe == {"b": "2.0"}, found.out
+    assert case.count("1.0") == 1
+    assert case.count("2.0") > 0
+    # nox itself fails where its directory is gone: that is no pass, and no break either.
+    assert found.verdicts() == {"b": "inconclusive"}, found.out
+    assert found.outcomes(found.judged("b")["trials"]) == {"error"}
     after = {path.name: path.read_bytes() for path in case.bench.project.glob("*.*")}
     assert {name: after[name] for name in before} == before
     case.assert_nothing_is_left()

@@ -285,7 +285,7 @@ def test_what_hangs_is_ended(uv_bench: Bench) -> None:
         uv_bench,
         "import time, a, b\nif b.__version__ == '2.0': time.sleep(600)\n",
     )
-    found = upgrade(uv_bench, "--timeout", "1")
+    found = upgrade(uv_bench, "--timeout", "3")
     assert found.safe == {"a": "2.0"}, found.out
     assert found.judged("b")["verdict"] == "breaks"
     assert found.outcomes(found.judged("b")["trials"]) == {"timeout"}

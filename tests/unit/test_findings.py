@@ -25,7 +25,7 @@ from nox_envs.lock import Lock
 from nox_envs.outcome import Changes, Failure, Outcome, Trial, Verdict
 from nox_envs.resolve.index import File, Release, Releases
 from nox_envs.resolve.requests import Origin, Request
-from nox_envs.upgrade import campaign as campaigns
+from nox_envs.upgrade import drive
 from nox_envs.upgrade.bench import Bench
 from nox_envs.upgrade.campaign import Campaign, Work
 from nox_envs.upgrade.candidates import Admission
@@ -235,7 +235,7 @@ class Conduct:
                 raise world.missing[place.name]
             yield Column(place, world)
 
-        self._patch.setattr(campaigns, "opened", opened)
+        self._patch.setattr(drive, "opened", opened)
         trials = Trials(world, jobs)
         trials.stop_after = stop_after
         options = UpgradeOptions(**asked)

@@ -47,7 +47,7 @@ def test_a_function_that_does_not_end_is_a_timeout() -> None:
         ),
         (PASSED, "nox failed after the session had passed: end"),
         (TrialResult(ready=True), "nox itself was ended (exit code 1)"),
-        (TrialResult(), "nox itself was ended (exit code 1)"),
+        (TrialResult(), "the environment was not made: end"),
         (None, "nox did not run the session: end"),
     ],
 )
@@ -69,12 +69,12 @@ def test_what_prevented_the_run_is_no_failure(name: str) -> None:
     assert judged(result) == (Outcome.ERROR, "cannot reach the index")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="`ready` is not looked at: an OSError while installing is called a failure"
-)
 def test_what_is_raised_before_the_function_is_called_is_no_failure() -> None:
     result = TrialResult(reason="PermissionError: [Errno 13] Permission denied")
-    assert judged(result) == (Outcome.ERROR, "PermissionError: [Errno 13] Permission denied")
+    assert judged(result) == (
+        Outcome.ERROR,
+        "the environment was not made: PermissionError: [Errno 13] Permission denied",
+    )
 
 
 @pytest.mark.parametrize("result", [FAILED, PASSED, None])
@@ -131,4 +131,5 @@ def test_passing_and_failing_both_need_proof(
             assert (result.passed, result.stop, result.skipped, code) == (True, "", False, 0)
         case _:
             assert outcome is Outcome.FAIL
-            assert (result.passed, result.stop, result.skipped) == (False, "", False)
+            assert (result.ready, result.passed, result.skipped) == (True, False, False)
+            assert not result.stop

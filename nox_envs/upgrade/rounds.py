@@ -1,0 +1,159 @@
+"""Rounds of asks for a search that thinks of one worker: the others run what it may ask next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from heapq import heappop, heappush
+from itertools import count
+from typing import Generic, Protocol, TypeVar
+
+from nox_envs.outcome import Outcome
+from nox_envs.upgrade.tally import Answer
+
+__all__ = ["Mind", "Rounds"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_LEAST = 0.2
+"""How likely it has to be that an ask will be needed, before it is asked ahead."""
+
+
+class _Ask(Protocol):
+    @property
+    def alone(self) -> bool: ...
+
+
+_A = TypeVar("_A", bound=_Ask)
+
+
+class Mind(Protocol[_A]):
+    """A search that asks step by step, and decides by the answers to its own asks alone."""
+
+    def steps(self) -> Generator[tuple[_A, ...], None, None]:
+        """Each step goes on when all of its asks were added; an empty one waits for its owner."""
+        ...
+
+    def add(self, ask: _A, answer: Answer) -> None: ...
+
+    def guess(self, ask: _A) -> Mapping[Answer, float]:
+        """What it may be told, and how likely that is."""
+        ...
+
+
+class Rounds(Generic[_A]):
+    """Hand out asks in rounds of at most `jobs`, and tell a mind what they showed.
+
+    What is asked ahead is remembered until the mind asks for it, so that more workers save
+    rounds and never change an answer. A round depends on answers, not on their order.
+    """
+
+    def __init__(
+        self, think: Callable[[], Mind[_A]], *, jobs: int = 1, max_trials: int | None = None
+    ) -> None:
+        """`think` makes a new mind, which knows nothing yet."""
+        self.mind = think()
+        self.done = False
+        self.exhausted = False
+        """Whether it stopped because `max_trials` were used up."""
+        self._think = think
+        self._jobs = max(1, jobs)
+        self._max_trials = max_trials
+        self._answers: dict[_A, Answer] = {}
+        self._waiting: list[_A] = []
+        self._out: set[_A] = set()
+        self._steps: Iterator[tuple[_A, ...]] = self.mind.steps()
+        self._step: tuple[_A, ...] = ()
+        self.advance()
+
+    def pending(self) -> tuple[_A, ...]:
+        """Hand out trials to be run now; empty while it waits for others, and when done."""
+        handed, self._waiting = tuple(self._waiting), []
+        self._out.update(handed)
+        return handed
+
+    def record(self, ask: _A, answer: Answer) -> None:
+        """Tell what an ask that was handed out has shown."""
+        if ask not in self._out:
+            raise ValueError(f"not waiting for {ask}")
+        self._out.remove(ask)
+        self._answers[ask] = answer
+        self.advance()
+
+    def advance(self) -> None:
+        """Go on as far as the answers reach; for an owner whose mind has waited for it."""
+        if self._out or self._waiting or self.done:
+            return
+        while all(ask in self._answers for ask in self._step):
+            for ask in self._step:
+                self.mind.add(ask, self._answers[ask])
+            self._step = ()
+            step = next(self._steps, None)
+            if step is None:
+                self.done = True
+                return
+            if not step:
+                return
+            self._step = step
+        self._waiting = self._round()[: self._left()]
+        self.done = self.exhausted = not self._waiting
+
+    def _left(self) -> int | None:
+        """How many trials may be run; what does not resolve was none."""
+        if self._max_trials is None:
+            return None
+        outcomes = [answer.outcome for answer in self._answers.values()]
+        return max(0, self._max_trials - len(outcomes) + outcomes.count(Outcome.INFEASIBLE))
+
+    def _round(self) -> list[_A]:
+        needed = [ask for ask in self._step if ask not in self._answers]
+        alone = [ask for ask in needed if ask.alone]
+        if alone:
+            return alone[:1]
+        found = dict.fromkeys(needed)
+        if len(found) < self._jobs:
+            found.update(dict.fromkeys(self._ahead()))
+        return list(found)[: self._jobs]
+
+    def _ahead(self) -> Iterator[_A]:
+        """What may be asked next, the likeliest first."""
+        order = count()
+        ways: list[tuple[float, int, dict[_A, Answer]]] = [(-1.0, next(order), {})]
+        found = set[_A]()
+        while ways and len(found) < self._jobs:
+            chance, _, imagined = heappop(ways)
+            mind, step = self._imagine(imagined)
+            if any(ask.alone for ask in step):
+                continue
+            missing = [ask for ask in step if ask not in self._answers and ask not in imagined]
+            found.update(missing)
+            yield from missing
+            for odds, guesses in self._guesses(mind, missing, -chance):
+                heappush(ways, (-odds, next(order), {**imagined, **guesses}))
+
+    def _imagine(self, imagined: Mapping[_A, Answer]) -> tuple[Mind[_A], tuple[_A, ...]]:
+        """How far a mind would come, and what it would ask then."""
+        mind = self._think()
+        known = {**imagined, **self._answers}
+        for step in mind.steps():
+            if not step or not all(ask in known for ask in step):
+                return mind, step
+            for ask in step:
+                mind.add(ask, known[ask])
+        return mind, ()
+
+    @staticmethod
+    def _guesses(
+        mind: Mind[_A], asks: list[_A], chance: float
+    ) -> list[tuple[float, dict[_A, Answer]]]:
+        ways: list[tuple[float, dict[_A, Answer]]] = [(chance, {})] if asks else []
+        for ask in asks:
+            ways = [
+                (odds * likely, {**given, ask: answer})
+                for odds, given in ways
+                for answer, likely in mind.guess(ask).items()
+                if odds * likely >= _LEAST
+            ]
+        return ways
