@@ -21,7 +21,7 @@ from nox_envs.install import project, stamp
 from nox_envs.lock import Lock, LockedLocal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from packaging.pylock import Package
 
@@ -134,10 +134,11 @@ class Planner:
         wheels: Wheels,
         *,
         keep: Sequence[Package] = (),
+        no_build: Collection[str] = (),
         place: str = "resolve",
         twins: Mapping[NormalizedName, Path] = NOTHING,
     ) -> Lock:
-        """What is gathered, resolved now; `keep` as for `Resolver`.
+        """What is gathered, resolved now; `keep` and `no_build` as for `Resolver`.
 
         `twins` take the place of the wheels of local projects. Resolutions in different
         places may run side by side.
@@ -148,7 +149,9 @@ class Planner:
         _files.make_directory(directory)
         resolver = self.tools.resolver(gathered)
         try:
-            packages = resolver.resolve(gathered.wanted, {**names, **twins}, directory, keep=keep)
+            packages = resolver.resolve(
+                gathered.wanted, {**names, **twins}, directory, keep=keep, no_build=no_build
+            )
         except _process.Refused as refused:
             raise self.tools.questions.why(refused, gathered) from refused
         return Lock(

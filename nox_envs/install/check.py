@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import re
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING
@@ -87,7 +88,7 @@ def requires(one: Installed) -> tuple[str, ...]:
     for text in texts:
         with contextlib.suppress(InvalidRequirement):
             requirement = Requirement(str(text))
-            if "extra ==" not in str(requirement.marker or ""):
+            if not re.search(r"\bextra\b", str(requirement.marker or "")):
                 names.append(canonicalize_name(requirement.name))
     return tuple(dict.fromkeys(names))
 

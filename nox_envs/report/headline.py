@@ -12,11 +12,11 @@ from nox_envs.report.words import count, ended, joined, number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nox_envs.report.facts import Candidate
-    from nox_envs.report.view import View
+    from nox_envs.report.facts import Candidate, Report
+    from nox_envs.report.view import UpgradeView, View
 
 
-__all__ = ["body", "headline", "title", "why_red"]
+__all__ = ["body", "gaps", "headline", "title", "why_red"]
 
 
 def __dir__() -> list[str]:
@@ -53,14 +53,14 @@ _RED: Mapping[Outcome, str] = {
 }
 
 
-def headline(view: View) -> str:
+def headline(view: UpgradeView) -> str:
     """The answer, and what it does not speak of."""
-    answer, gaps = _answer(view), _gaps(view)
+    answer, missing = _answer(view), gaps(view)
     # What ends in a path or a command stays as it can be copied.
-    return " ".join([answer, *gaps]) if answer.endswith(".") else "\n".join([answer, *gaps])
+    return " ".join([answer, *missing]) if answer.endswith(".") else "\n".join([answer, *missing])
 
 
-def _answer(view: View) -> str:
+def _answer(view: UpgradeView) -> str:
     if view.report.status == "interrupted":
         return _interrupted(view)
     if not view.is_answered:
@@ -70,7 +70,7 @@ def _answer(view: View) -> str:
     return _upgrades(view) if view.taken else _none(view)
 
 
-def _interrupted(view: View) -> str:
+def _interrupted(view: UpgradeView) -> str:
     asked, passed = len(view.outdated), len(view.taken)
     so_far = f"{passed} of {asked} have passed together so far."
     if passed == 1:
@@ -84,7 +84,7 @@ def _interrupted(view: View) -> str:
     return " ".join([*words, f"Go on: nox -s {view.commands.upgrade} -- --resume"])
 
 
-def _cannot_tell(view: View) -> str:
+def _cannot_tell(view: UpgradeView) -> str:
     if view.report.error:
         return ended(f"Cannot tell: {view.show(view.report.error)}")
     if view.red:
@@ -105,7 +105,7 @@ def _doubt(candidate: Candidate) -> str:
     return ""
 
 
-def why_red(view: View, names: tuple[str, ...]) -> str:
+def why_red(view: View[Report], names: tuple[str, ...]) -> str:
     """Why these columns have no answer, as `the tests fail already ... (exit 1 on 3.11): LOG`."""
     base = view.red[names[0]]
     what = _RED[base.outcome or Outcome.ERROR]
@@ -114,7 +114,7 @@ def why_red(view: View, names: tuple[str, ...]) -> str:
     return f"{what} ({said}): {view.path(base.log)}" if base.log else f"{what} ({said})."
 
 
-def _nothing_to_do(view: View) -> str:
+def _nothing_to_do(view: UpgradeView) -> str:
     asked = view.report.candidates
     total = view.report.dependencies
     if asked:
@@ -134,7 +134,7 @@ def _nothing_to_do(view: View) -> str:
     return f"Nothing to upgrade: {what}.{'' if view.report.pinned else hint}"
 
 
-def _upgrades(view: View) -> str:
+def _upgrades(view: UpgradeView) -> str:
     moved, asked = len(view.taken), len(view.outdated)
     together = ", together" if moved > 1 else ""
     everything = "both" if asked == 2 else f"all {asked}"  # noqa: PLR2004
@@ -152,7 +152,7 @@ def _upgrades(view: View) -> str:
     return " ".join(words)
 
 
-def _proof(view: View, subject: str) -> str:
+def _proof(view: UpgradeView, subject: str) -> str:
     """As `that exact set passed twice on 3.11 and 3.12`."""
     if not view.proven:
         return f"{subject} was not run."
@@ -165,7 +165,7 @@ def _proof(view: View, subject: str) -> str:
     return said
 
 
-def _left(view: View) -> str:
+def _left(view: UpgradeView) -> str:
     """As `Two break you and one is held`."""
     kinds: dict[Verdict, int] = {}
     for candidate in view.left:
@@ -184,7 +184,7 @@ def _left(view: View) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _none(view: View) -> str:
+def _none(view: UpgradeView) -> str:
     only = view.outdated[0]
     breaking = all(view.kind(one) is Verdict.BREAKS for one in view.left)
     if len(view.outdated) == 1:
@@ -201,7 +201,7 @@ def _none(view: View) -> str:
     return f"You can upgrade none of {len(view.outdated)} today: {left[0].lower()}{left[1:]}"
 
 
-def _gaps(view: View) -> list[str]:
+def gaps(view: View[Report]) -> list[str]:
     """What the answer does not speak of, as `3.14 was not tested: not on this machine`."""
     said = []
     for names in folded(view.untested):
@@ -212,7 +212,7 @@ def _gaps(view: View) -> list[str]:
     return said
 
 
-def title(view: View) -> str:
+def title(view: UpgradeView) -> str:
     """Fit for the title of a pull request."""
     if view.report.status == "interrupted":
         return "Upgrade: interrupted"
@@ -232,7 +232,7 @@ def title(view: View) -> str:
     return f"Upgrade {f'{moved} of ' if view.left else ''}{asked} dependencies{waiting}"
 
 
-def body(view: View) -> str:
+def body(view: UpgradeView) -> str:
     """What a pull request says below its title, as Markdown."""
     if not view.taken or not view.proven or not view.is_answered:
         return headline(view)
@@ -243,16 +243,16 @@ def body(view: View) -> str:
     return " ".join([f"{', '.join(facts)}.", *_untested(view)])
 
 
-def _untested(view: View) -> list[str]:
-    gaps = _gaps(view)
+def _untested(view: UpgradeView) -> list[str]:
+    said = gaps(view)
     if view.not_asked:
-        gaps.append(f"It was not run on {view.where(view.not_asked)}.")
+        said.append(f"It was not run on {view.where(view.not_asked)}.")
     if view.red:
-        gaps.append(f"There is no answer for {view.where(view.red)}.")
+        said.append(f"There is no answer for {view.where(view.red)}.")
     if view.known:
-        gaps.append(f"{count(len(view.known), 'test')} failed before, too.")
+        said.append(f"{count(len(view.known), 'test')} failed before, too.")
     unused = [one.name for one in view.taken if view.unexercised(one)]
     if unused:
         verb = "is" if len(unused) == 1 else "are"
-        gaps.append(f"{view.named(unused)} {verb} never imported by the tests.")
-    return gaps or ["Nothing here is untested."]
+        said.append(f"{view.named(unused)} {verb} never imported by the tests.")
+    return said or ["Nothing here is untested."]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from nox_envs.report.facts import Candidate, Judgement
-    from nox_envs.report.view import View
+    from nox_envs.report.view import UpgradeView
 
 
 __all__ = ["Paragraph", "paragraphs"]
@@ -47,9 +47,11 @@ class Paragraph:
     """Where more of it stands."""
     lines: tuple[str, ...] = ()
     trials: tuple[str, ...] = ()
+    excerpt: str = ""
+    """The lines of the log that show it, as they are: not escaped."""
 
 
-def paragraphs(view: View) -> list[Paragraph]:
+def paragraphs(view: UpgradeView) -> list[Paragraph]:
     """All of them, those about what is not taken first."""
     candidates = sorted(view.report.candidates, key=lambda one: one.name in view.common)
     said = [one for candidate in candidates for one in _about(view, candidate)]
@@ -59,7 +61,7 @@ def paragraphs(view: View) -> list[Paragraph]:
             *_lifted(view), *_kept(view)]  # fmt: skip
 
 
-def _about(view: View, candidate: Candidate) -> list[Paragraph]:
+def _about(view: UpgradeView, candidate: Candidate) -> list[Paragraph]:
     """One paragraph for each kind of trouble that it makes."""
     trouble = {
         name: one
@@ -76,7 +78,7 @@ def _about(view: View, candidate: Candidate) -> list[Paragraph]:
 
 
 def _paragraph(
-    view: View, candidate: Candidate, names: tuple[str, ...], judgement: Judgement
+    view: UpgradeView, candidate: Candidate, names: tuple[str, ...], judgement: Judgement
 ) -> Paragraph:
     head, rest = _sentence(view, candidate, names, judgement)
     lines: tuple[str, ...] = ()
@@ -94,7 +96,7 @@ def _paragraph(
 
 
 def _sentence(
-    view: View, candidate: Candidate, names: tuple[str, ...], judgement: Judgement
+    view: UpgradeView, candidate: Candidate, names: tuple[str, ...], judgement: Judgement
 ) -> tuple[str, str]:
     what = f"{view.show(candidate.name)} {view.show(candidate.target)}"
     on = view.on(names)
@@ -121,7 +123,7 @@ def _sentence(
             return f"{what} is {judgement.verdict}{on}", why
 
 
-def _breaks(view: View, what: str, on: str, judgement: Judgement) -> tuple[str, str]:
+def _breaks(view: UpgradeView, what: str, on: str, judgement: Judgement) -> tuple[str, str]:
     """The statement, and its reason where no test tells."""
     if judgement.failing:
         return f"{what} breaks {count(len(judgement.failing), 'test')}{on}", ""
@@ -129,7 +131,7 @@ def _breaks(view: View, what: str, on: str, judgement: Judgement) -> tuple[str, 
     return f"{what} breaks your tests{on}", because
 
 
-def _nothing_newer(view: View, candidate: Candidate, judgement: Judgement, on: str) -> str:
+def _nothing_newer(view: UpgradeView, candidate: Candidate, judgement: Judgement, on: str) -> str:
     there = " there" if on else ""
     if judgement.version not in {None, candidate.current}:
         return f"{view.show(judgement.version or '')} passes{there}."
@@ -138,8 +140,8 @@ def _nothing_newer(view: View, candidate: Candidate, judgement: Judgement, on: s
     return f"Nothing newer than your {view.show(candidate.current)} passes{there}."
 
 
-def _capped(view: View, candidate: Candidate) -> str:
-    """As `2.2.3 is the latest that passes on both`."""
+def _capped(view: UpgradeView, candidate: Candidate) -> str:
+    """As `2.2.3 is the latest found to pass on both`."""
     highest: dict[str, str] = {
         name: one.version
         for name, one in candidate.verdicts.items()
@@ -152,16 +154,14 @@ def _capped(view: View, candidate: Candidate) -> str:
         if take is None or highest[names[0]] not in {take, candidate.target}
     ]
     if take is None:
-        return (
-            f"the latest that passes is {joined(apart)}, and none was found that passes everywhere."
-        )
+        return f"the latest found to pass is {joined(apart)}, and none was found that passes everywhere."
     total = len(view.tested)
     everywhere = "" if total == 1 else " on both" if total == 2 else f" on all {total}"  # noqa: PLR2004
     more = f" ({joined(apart)})" if apart else ""
-    return f"{view.show(take)} is the latest that passes{everywhere}{more}."
+    return f"{view.show(take)} is the latest found to pass{everywhere}{more}."
 
 
-def _grouped(view: View, verdict: Verdict, words: str) -> list[Paragraph]:
+def _grouped(view: UpgradeView, verdict: Verdict, words: str) -> list[Paragraph]:
     said: dict[str, list[str]] = {}
     for candidate in view.report.candidates:
         names = view.judged(candidate, verdict)
@@ -180,7 +180,7 @@ def _grouped(view: View, verdict: Verdict, words: str) -> list[Paragraph]:
     ]
 
 
-def _no_answers(view: View) -> list[Paragraph]:
+def _no_answers(view: UpgradeView) -> list[Paragraph]:
     """Columns that are red, but for the one that the first line speaks of."""
     told = not view.is_answered and view.report.status != "interrupted" and not view.report.error
     return [
@@ -193,7 +193,7 @@ def _no_answers(view: View) -> list[Paragraph]:
     ]
 
 
-def _failing_before(view: View) -> list[Paragraph]:
+def _failing_before(view: UpgradeView) -> list[Paragraph]:
     known = {
         name: base.known_failures
         for name, base in view.report.baseline.items()
@@ -215,7 +215,7 @@ def _fail_already(tests: Sequence[str]) -> str:
     return f"{count(len(tests), 'test')} {verb} already with the versions you have"
 
 
-def _afresh(view: View) -> list[Paragraph]:
+def _afresh(view: UpgradeView) -> list[Paragraph]:
     """Where a new user would get something else than what was proven."""
     bad = {
         name: (one.outcome, tuple(moves(one.moved, view.show)), one.reason)
@@ -236,7 +236,7 @@ def _afresh(view: View) -> list[Paragraph]:
     return said
 
 
-def _lifted(view: View) -> list[Paragraph]:
+def _lifted(view: UpgradeView) -> list[Paragraph]:
     candidates = view.report.candidates
     bounds = list(dict.fromkeys(bound for one in candidates for bound in one.lifted))
     if not bounds:
@@ -246,7 +246,7 @@ def _lifted(view: View) -> list[Paragraph]:
     return [Paragraph(head=f"{which} lifted to ask", rest=":", tests={}, lines=lines)]
 
 
-def _kept(view: View) -> list[Paragraph]:
+def _kept(view: UpgradeView) -> list[Paragraph]:
     trials = {trial.id: trial for trial in view.report.trials}
     lines = []
     for name, command in view.report.kept.items():

@@ -9,7 +9,7 @@ from nox_envs.outcome import Verdict
 from nox_envs.report.columns import folded
 from nox_envs.report.headline import body, headline, title
 from nox_envs.report.paragraphs import paragraphs
-from nox_envs.report.view import Commands, View
+from nox_envs.report.view import Commands, UpgradeView
 from nox_envs.report.words import some
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def summarise(
 
     Unless `full`, a table that is too wide or too long to be read is folded.
     """
-    view = View(report, show, commands or Commands())
+    view = UpgradeView(report, show, commands or Commands())
     return Summary(
         title=title(view),
         headline=headline(view),
@@ -93,7 +93,7 @@ def summarise(
     )
 
 
-def _table(view: View, *, full: bool) -> Table:
+def _table(view: UpgradeView, *, full: bool) -> Table:
     grid = {
         name: tuple(_cell(view, one, name) for one in view.report.candidates)
         for name in view.report.columns
@@ -115,7 +115,7 @@ def _table(view: View, *, full: bool) -> Table:
     return Table(labels=labels, rows=tuple(rows)) if full else _short(view, labels, rows)
 
 
-def _short(view: View, labels: tuple[str, ...], rows: list[Row]) -> Table:
+def _short(view: UpgradeView, labels: tuple[str, ...], rows: list[Row]) -> Table:
     safe = [
         row
         for row, candidate in zip(rows, view.report.candidates, strict=True)
@@ -130,13 +130,13 @@ def _short(view: View, labels: tuple[str, ...], rows: list[Row]) -> Table:
     )
 
 
-def _is_safe(view: View, candidate: Candidate) -> bool:
+def _is_safe(view: UpgradeView, candidate: Candidate) -> bool:
     return candidate.name in view.common and all(
         _cell(view, candidate, name) == "safe" for name in view.tested
     )
 
 
-def _cell(view: View, candidate: Candidate, column: str) -> str:
+def _cell(view: UpgradeView, candidate: Candidate, column: str) -> str:
     if column in view.untested:
         return "not tested"
     judgement = candidate.verdicts.get(column)
@@ -147,7 +147,7 @@ def _cell(view: View, candidate: Candidate, column: str) -> str:
     return "not yet" if view.report.status in {"interrupted", "error"} else "-"
 
 
-def _row(view: View, candidate: Candidate, cells: tuple[str, ...]) -> Row:
+def _row(view: UpgradeView, candidate: Candidate, cells: tuple[str, ...]) -> Row:
     return Row(
         name=view.show(candidate.name),
         now=view.show(candidate.current),
@@ -158,7 +158,7 @@ def _row(view: View, candidate: Candidate, cells: tuple[str, ...]) -> Row:
     )
 
 
-def _notes(view: View, candidate: Candidate) -> list[str]:
+def _notes(view: UpgradeView, candidate: Candidate) -> list[str]:
     notes = []
     capped = view.judged(candidate, Verdict.CAPPED)
     if capped:
@@ -176,7 +176,7 @@ def _notes(view: View, candidate: Candidate) -> list[str]:
     return notes
 
 
-def _apply(view: View) -> tuple[str, str] | None:
+def _apply(view: UpgradeView) -> tuple[str, str] | None:
     if not view.taken or view.report.status in {"interrupted", "error"}:
         return None
     which = "it" if len(view.taken) == 1 else f"these {len(view.taken)}"

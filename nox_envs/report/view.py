@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report.columns import columns, folded
+from nox_envs.report.facts import Report, UpgradeReport
 from nox_envs.report.words import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from nox_envs.report.facts import Baseline, Candidate, UpgradeReport
+    from nox_envs.report.facts import Baseline, Candidate
 
 
-__all__ = ["Commands", "View"]
+__all__ = ["Commands", "UpgradeView", "View"]
 
 
 def __dir__() -> list[str]:
@@ -29,8 +30,9 @@ class Commands:
 
     upgrade: str = "upgrade"
     bisect: str = ""
-    """Empty where there is none; so for `floors`."""
+    """Empty where there is none; so for the others."""
     floors: str = ""
+    culprit: str = ""
 
 
 _PRECEDENCE = (
@@ -48,16 +50,26 @@ _PRECEDENCE = (
 """Which verdict speaks for a candidate that is not taken, where columns differ."""
 
 
-class View:
+Found = TypeVar("Found", bound=Report, covariant=True)  # noqa: PLC0105 - a noun
+
+
+class View(Generic[Found]):
     """A report, looked at by those who put it into words."""
 
     def __init__(
-        self, report: UpgradeReport, show: Callable[[str], str], commands: Commands
+        self,
+        report: Found,
+        show: Callable[[str], str],
+        commands: Commands,
+        *,
+        answered: Collection[str] = (),
     ) -> None:
+        """`answered`: columns that were tested, whether their baseline was run or not."""
         self.report = report
         self.show = show
         self.commands = commands
         self.columns = columns(report.columns, report.sessions)
+        self._answered = answered
 
     @cached_property
     def red(self) -> dict[str, Baseline]:
@@ -76,7 +88,9 @@ class View:
         skipped = {
             name: base.reason
             for name, base in self.report.baseline.items()
-            if base.outcome is None and self.report.status not in {"interrupted", "error"}
+            if base.outcome is None
+            and name not in self._answered
+            and self.report.status not in {"interrupted", "error"}
         }
         return {**skipped, **self.report.not_tested}
 
@@ -84,6 +98,33 @@ class View:
     def tested(self) -> list[str]:
         out = {*self.untested, *self.red}
         return [name for name in self.report.columns if name not in out]
+
+    @cached_property
+    def red_groups(self) -> list[tuple[str, ...]]:
+        """Columns that are red for the same reason."""
+        return folded({name: (base.outcome, base.reason) for name, base in self.red.items()})
+
+    # How things are named.
+
+    def where(self, names: Collection[str]) -> str:
+        return self.columns.where(names, self.show)
+
+    def on(self, names: Collection[str]) -> str:
+        """` on 3.11`; nothing where it is all that was tested."""
+        return "" if set(self.tested) <= set(names) else f" on {self.where(names)}"
+
+    def path(self, log: str) -> str:
+        """The path of a log as a person can open it; empty where there is none."""
+        if not log:
+            return ""
+        return self.show("/".join(filter(None, [self.report.directory.rstrip("/"), log])))
+
+    def named(self, names: Iterable[str]) -> str:
+        return joined([self.show(name) for name in names])
+
+
+class UpgradeView(View[UpgradeReport]):
+    """The report of an `upgrade` campaign."""
 
     @cached_property
     def proven(self) -> list[str]:
@@ -120,11 +161,6 @@ class View:
         return self.report.common is not None or (self.report.status == "ok" and not self.outdated)
 
     @cached_property
-    def red_groups(self) -> list[tuple[str, ...]]:
-        """Columns that are red for the same reason."""
-        return folded({name: (base.outcome, base.reason) for name, base in self.red.items()})
-
-    @cached_property
     def known(self) -> set[str]:
         """The tests that failed before, on the columns on which the common set passed."""
         bases = (self.report.baseline.get(name) for name in self.proven)
@@ -142,21 +178,3 @@ class View:
     def unexercised(self, candidate: Candidate) -> list[str]:
         """The columns on which it passed without being imported."""
         return [name for name, one in candidate.verdicts.items() if one.unexercised]
-
-    # How things are named.
-
-    def where(self, names: Collection[str]) -> str:
-        return self.columns.where(names, self.show)
-
-    def on(self, names: Collection[str]) -> str:
-        """` on 3.11`; nothing where it is all that was tested."""
-        return "" if set(self.tested) <= set(names) else f" on {self.where(names)}"
-
-    def path(self, log: str) -> str:
-        """The path of a log as a person can open it; empty where there is none."""
-        if not log:
-            return ""
-        return self.show("/".join(filter(None, [self.report.directory.rstrip("/"), log])))
-
-    def named(self, names: Iterable[str]) -> str:
-        return joined([self.show(name) for name in names])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nox_envs.errors import LockInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from packaging.pylock import Package
@@ -40,13 +40,15 @@ class Resolver(Protocol):
         scratch: Path,
         *,
         keep: Sequence[Package] = (),
+        no_build: Collection[str] = (),
     ) -> tuple[Package, ...]:
         """The third-party packages that `wanted` needs, with hashes.
 
         `wheels` are the local projects of the cell: they take part, so that what
         depends on them meets their version, and are left out of the answer. `scratch`
         is an empty directory. Of `keep`, no pin is moved that need not be moved; pip,
-        which has no such notion, keeps all of them or none.
+        which has no such notion, keeps all of them or none. Releases of `no_build` that have
+        no wheel do not exist.
         Raises `Refused` with the tool's own words.
         """
         ...

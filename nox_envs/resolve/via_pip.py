@@ -24,7 +24,7 @@ from nox_envs.resolve.interface import constraint_lines, kept, only_allowed, req
 from nox_envs.resolve.requests import Origin, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from nox_envs.resolve.requests import Wanted
@@ -56,6 +56,7 @@ class PipResolver:
         scratch: Path,
         *,
         keep: Sequence[Package] = (),
+        no_build: Collection[str] = (),
     ) -> tuple[Package, ...]:
         """As `Resolver.resolve`. Raises `NeedsUv` for what pip cannot do."""
         if wanted.resolution != "highest":
@@ -71,7 +72,8 @@ class PipResolver:
             return ()
         if keep:
             try:
-                return self.resolve(_with_limits(wanted, kept(keep, wanted)), wheels, scratch)
+                limited = _with_limits(wanted, kept(keep, wanted))
+                return self.resolve(limited, wheels, scratch, no_build=no_build)
             except _process.Refused:
                 pass  # Something has to move: pip does not say what.
         _files.write_text(asked, "\n".join(lines) + "\n")
@@ -82,6 +84,8 @@ class PipResolver:
         ]  # fmt: skip
         if wanted.prerelease:
             command.append("--pre")
+        for name in sorted(no_build):
+            command += ["--only-binary", name]
         if wanted.exclude_newer:
             self._refuse_cooldown_of_old_pip(scratch)
             command += ["--uploaded-prior-to", wanted.exclude_newer]

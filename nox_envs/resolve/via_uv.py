@@ -15,7 +15,7 @@ from nox_envs import _files, _process
 from nox_envs.resolve.interface import constraint_lines, kept, only_allowed, requirement_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from packaging.utils import NormalizedName
@@ -45,6 +45,7 @@ class UvResolver:
         scratch: Path,
         *,
         keep: Sequence[Package] = (),
+        no_build: Collection[str] = (),
     ) -> tuple[Package, ...]:
         """As `Resolver.resolve`."""
         asked = scratch / "requirements.in"
@@ -70,6 +71,8 @@ class UvResolver:
         for request in wanted.requirements:
             if request.prerelease:
                 command += ["--prerelease-package", f"{request.name}=allow"]
+        for name in sorted(no_build):
+            command += ["--only-binary", name]
         if wanted.exclude_newer:
             command += ["--exclude-newer", wanted.exclude_newer]
         done = _process.run(command, env=self.env, cwd=scratch)

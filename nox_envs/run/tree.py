@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nox_envs import _process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 __all__ = ["again", "copy", "digest", "is_changed", "root"]
 
@@ -87,15 +87,24 @@ def _share_repository(source: Path, target: Path, env: Mapping[str, str]) -> Non
         _process.run(words, env=own, cwd=target, stdin=missing)
 
 
-def digest(source: Path, *, env: Mapping[str, str], include: Iterable[str] = ()) -> str:
-    """A digest over all that `copy` would copy, and the commit: equal trees build equally."""
+def digest(
+    source: Path,
+    *,
+    env: Mapping[str, str],
+    include: Iterable[str] = (),
+    exclude: Collection[str] = (),
+) -> str:
+    """A digest over all that `copy` would copy, and the commit: equal trees build equally.
+
+    `exclude` are names, relative to `source`, of files that do not count.
+    """
     source = source.resolve()
     if source.is_file():
         return hashlib.sha256(source.read_bytes()).hexdigest()
     described = _git(source, env, "describe", "--always", "--tags", "--long")
     total = hashlib.sha256(described.encode())
     names = _listed(source, env) or list(_walked(source))
-    for name in sorted({*names, *_included(source, tuple(include))}):
+    for name in sorted({*names, *_included(source, tuple(include))} - set(exclude)):
         for path in _files_of(source / name):
             shown = path.relative_to(source).as_posix()
             total.update(f"{shown}\0".encode(errors="surrogateescape"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
 from nox_envs import settings
 from nox_envs.errors import (
@@ -25,22 +26,21 @@ from nox_envs.errors import (
     UsageError,
 )
 from nox_envs.outcome import Outcome, Verdict
-from nox_envs.resolve.index import NotThere, Unreachable
+from nox_envs.resolve.index import NotThere, Unreachable, nearest
 from nox_envs.upgrade.candidates import Prospect, place_of, prospect
 from nox_envs.upgrade.quests import Pins, Result, Want
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from packaging.version import Version
-
     from nox_envs.lock import Lock
     from nox_envs.outcome import Changes
+    from nox_envs.resolve.index import Releases
     from nox_envs.upgrade.column import Column
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.trials import Shown, Trials
 
-__all__ = ["VERDICTS", "Bench", "reason_of"]
+__all__ = ["VERDICTS", "Bench", "near", "reason_of"]
 
 
 def __dir__() -> list[str]:
@@ -58,15 +58,28 @@ _BASELINE = Want(pins=())
 class Bench:
     """A column, the candidates that it has, and the memory of its trials."""
 
-    def __init__(self, column: Column, trials: Trials, options: UpgradeOptions) -> None:
+    def __init__(
+        self,
+        column: Column,
+        trials: Trials,
+        options: UpgradeOptions,
+        *,
+        frees_others: bool = False,
+    ) -> None:
+        """`frees_others`: other declarations give way where they have to."""
         self.column = column
         self.prospects: dict[str, Prospect] = {}
         self.targets: dict[str, Version] = {}
         """What is tried at once: the newest that resolve together."""
         self.reasons: dict[str, str] = {}
         """Why a newer release than the one in `targets` cannot be installed."""
+        self.missing: frozenset[NormalizedName] = frozenset()
+        """What the command line names and this column does not have."""
+        self.unresolved: dict[str, tuple[Outcome, str]] = {}
+        """What goes with nothing at its target, and why."""
         self.known_failures: frozenset[str] = frozenset()
         """Tests that fail as it stands now; others decide."""
+        self._frees_others = frees_others
         self._trials = trials
         self._options = options
         self._memory: dict[tuple[str, int], Result] = {}
@@ -77,7 +90,12 @@ class Bench:
     @property
     def places(self) -> tuple[str, ...]:
         """Where dependencies are declared: `requirements.txt:3`."""
-        requests = [each for found in self.column.declared.values() for each in found]
+        names = self.column.declared
+        return tuple(dict.fromkeys(place for name in names for place in self.places_of(name)))
+
+    def places_of(self, name: NormalizedName) -> tuple[str, ...]:
+        """The same for one dependency."""
+        requests = self.column.declared.get(name, ())
         return tuple(dict.fromkeys(place_of(request.origin) for request in requests))
 
     # -- candidates
@@ -89,11 +107,12 @@ class Bench:
         """
         options, pins = self._options, self.column.current.pins
         for name in options.asked:
-            if pins.get(name) is None:
+            if name not in self.column.declared and self._is_fixed(name):
                 raise UsageError(
-                    problem=f"{name} is not among the {len(pins)} packages of {self.column.name}",
-                    advice=(_near(name, pins),),
+                    problem=f"{name} is an axis of {self.column.name}, or comes from a URL",
+                    advice=("its release is what the declaration says",),
                 )
+        self.missing = frozenset(name for name in options.asked if pins.get(name) is None)
         names = sorted(options.asked or self.column.declared)
         with ThreadPoolExecutor(_LOOKS) as pool:
             found = dict(zip(names, pool.map(self.column.releases, names), strict=True))
@@ -113,21 +132,45 @@ class Bench:
                 asked=options.asked.get(name),
                 hold=options.hold.get(name),
             )
-            self._refuse_unknown_release(one)
+            self._refuse_unknown_release(one, releases)
             if one.target is not None or one.verdict is not None:
                 self.prospects[str(name)] = one
         self._aim()
 
-    def _refuse_unknown_release(self, one: Prospect) -> None:
-        """A release that the command line names has to exist."""
+    def _is_fixed(self, name: NormalizedName) -> bool:
+        requests = self.column.gathered.wanted.requests
+        return any(each.name == name and (each.axis or each.requirement.url) for each in requests)
+
+    def _refuse_unknown_release(self, one: Prospect, releases: Releases) -> None:
+        """A release that the command line names has to exist, and to be one that can be tried."""
         wanted = self._options.asked.get(one.name)
-        if wanted and one.target is None and one.verdict is None and one.current not in wanted:
-            raise ReleaseNotFound(
-                name=str(one.name),
-                wanted=str(wanted),
-                addresses=(f"the command line   {one.name}{wanted}",),
-                latest=str(one.latest or ""),
+        if not wanted or one.target is not None or one.verdict or one.current in wanted:
+            return
+        there = [each for each in releases if wanted.contains(each.version, prereleases=True)]
+        if there and all(each.version < one.current for each in there):
+            raise UsageError(
+                problem=f"{one.name}{wanted} is older than your {one.current}",
+                advice=(f"to go back, name one release:   {one.name}=={there[-1].version}",),
             )
+        reason = ""
+        if there:
+            last = there[-1]
+            reason = (
+                f"{last.version} was yanked"
+                if last.is_yanked
+                else (f"{last.version} is not for Python {self.column.interpreter.version}")
+            )
+        exact = [Version(each.version) for each in wanted if each.operator == "=="
+                 and not each.version.endswith(".*")]  # fmt: skip
+        nearby = nearest(exact[0], releases) if len(exact) == 1 and not there else ()
+        raise ReleaseNotFound(
+            name=str(one.name),
+            wanted=str(exact[0]) if len(exact) == 1 else str(wanted),
+            addresses=(f"the command line   {one.name}{wanted}",),
+            nearest=tuple(str(each) for each in nearby if each is not None),
+            latest=str(one.latest or ""),
+            reason=reason,
+        )
 
     def _aim(self) -> None:
         """The newest releases that resolve together; exactly what was named."""
@@ -189,17 +232,17 @@ class Bench:
     def _closure(self, name: str) -> frozenset[str] | None:
         wanted = {
             canonicalize_name(other): _exactly(target) if other == name
-            else SpecifierSet(f">={self.prospects[other].current},<={target}")
+            else _range(self.prospects[other].current, target)
             for other, target in self.targets.items()
         }  # fmt: skip
         try:
             lock = self.column.resolve(wanted)
         except NoxEnvsError as error:
-            return (
-                None
-                if _outcome(error) in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}
-                else (frozenset({name}))
-            )
+            outcome = _outcome(error)
+            if outcome not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
+                return frozenset({name})
+            self.unresolved[name] = outcome, self._reason(error)
+            return None
         return frozenset(
             other
             for other in self.targets
@@ -261,7 +304,7 @@ class Bench:
         memory = (lock.digest, want.attempt)
         known = self._memory.get(memory)
         if known is not None:
-            return known
+            return self.accepts(known)
         pins = {str(canonicalize_name(name)) for name, _ in want.pins}
         changes, moved = self._changes(lock, pins)
         shown = self._trials.run(
@@ -277,7 +320,7 @@ class Bench:
         result = self._judged(shown)
         with self._guard:
             self._memory[memory] = result
-        return result
+        return self.accepts(result)
 
     def _reason(self, error: NoxEnvsError) -> str:
         """Why, in one line without a secret."""
@@ -351,9 +394,19 @@ class Bench:
         """An index that is down for a moment is asked again."""
         for pause in _PAUSES:
             with contextlib.suppress(IndexUnreachable):
-                return self.column.resolve(self._fixed(pins), keep=keep)
+                return self._resolve_once(pins, keep=keep)
             self._trials.place.stop.wait(pause)
-        return self.column.resolve(self._fixed(pins), keep=keep)
+        return self._resolve_once(pins, keep=keep)
+
+    def _resolve_once(self, pins: Pins, *, keep: bool) -> Lock:
+        fixed = self._fixed(pins)
+        try:
+            return self.column.resolve(fixed, keep=keep)
+        except NoxEnvsError as error:
+            if not self._frees_others or _outcome(error) is not Outcome.INFEASIBLE:
+                raise
+        free = {name: SpecifierSet() for name in self.column.declared}
+        return self.column.resolve({**free, **fixed}, keep=keep)
 
     @property
     def _keeps(self) -> bool:
@@ -383,14 +436,20 @@ def _exactly(version: Version) -> SpecifierSet:
 
 
 def _between(one: Prospect) -> SpecifierSet:
-    return SpecifierSet(f">={one.current},<={one.target}")
+    return _range(one.current, one.target or one.current)
+
+
+def _range(one: Version, other: Version) -> SpecifierSet:
+    """From the older to the newer: an older release may have been named."""
+    return SpecifierSet(f">={min(one, other)},<={max(one, other)}")
 
 
 def _text(version: Version | None) -> str | None:
     return None if version is None else str(version)
 
 
-def _near(name: str, pins: Mapping[NormalizedName, object]) -> str:
+def near(name: str, pins: Mapping[NormalizedName, object]) -> str:
+    """Which of the packages that are there may have been meant."""
     from difflib import get_close_matches  # noqa: PLC0415 - for an error only
 
     close = get_close_matches(name, list(pins), n=1)
@@ -427,4 +486,6 @@ VERDICTS: Mapping[Outcome, Verdict] = {
     Outcome.INFEASIBLE: Verdict.INFEASIBLE,
     Outcome.UNBUILDABLE: Verdict.UNBUILDABLE,
     Outcome.ERROR: Verdict.INCONCLUSIVE,
+    Outcome.FAIL: Verdict.BREAKS,
+    Outcome.TIMEOUT: Verdict.BREAKS,
 }

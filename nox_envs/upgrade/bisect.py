@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from nox_envs.outcome import Outcome
-from nox_envs.upgrade.bounds import requirement
 from nox_envs.upgrade.boundaries import Boundaries
+from nox_envs.upgrade.bounds import requirement
 from nox_envs.upgrade.rounds import Rounds
-from nox_envs.upgrade.tally import RUNS
+from nox_envs.upgrade.tally import RUNS, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from packaging.version import Version
-
-    from nox_envs.upgrade.tally import Answer
 
 __all__ = ["Ask", "Bisect", "Newest", "Status"]
 
@@ -27,6 +27,8 @@ def __dir__() -> list[str]:
 
 Status = Literal["found", "hole", "no-failure", "all-bad", "inconclusive"]
 
+_HOPELESS = {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}
+_SURE = 0.95
 _SCANNED = 40
 """How many releases a scan looks at, where no number of trials was given."""
 
@@ -86,11 +88,9 @@ class Bisect:
         if ends[0] >= ends[1]:
             raise ValueError(f"{good} is not older than {bad}")
         budget = _SCANNED if max_trials is None else max_trials // 2
-
-        def think() -> _Mind:
-            return _Mind(self._versions, ends, scan=scan, sought=sought, budget=budget)
-
-        self._rounds = Rounds[Ask](think, jobs=jobs, max_trials=max_trials)
+        think = partial(_Mind, self._versions, ends, scan=scan, sought=sought, budget=budget)
+        self._mind = think()
+        self._rounds = Rounds[Ask](self._mind, think, jobs=jobs, max_trials=max_trials)
 
     @property
     def bound(self) -> int:
@@ -137,8 +137,10 @@ class Bisect:
     @property
     def unknown(self) -> tuple[Version, ...]:
         """What lies between `last_good` and `first_bad`: it could not be tested, or disagrees."""
-        seen = self._mind.seen
-        return self._versions[seen.last_good + 1 : seen.ranges[0][0]] if seen.ranges else ()
+        last_good, ranges = self._mind.seen.last_good, self._mind.seen.ranges
+        if last_good is None or not ranges:
+            return ()
+        return self._versions[last_good + 1 : ranges[0][0]]
 
     @property
     def bad_ranges(self) -> tuple[tuple[Version, Version], ...]:
@@ -155,12 +157,10 @@ class Bisect:
     def newest(self) -> Newest | None:
         """None where it was not tested."""
         last = len(self._versions) - 1
-        outcome = self._mind.seen.outcome(last)
-        return outcome and Newest(
-            version=self._versions[last],
-            outcome=outcome,
-            same_signature=self._mind.seen.hits(last) > 0,
-        )
+        outcome, hits = self._mind.seen.outcome(last), self._mind.seen.hits(last)
+        if outcome is None:
+            return None
+        return Newest(version=self._versions[last], outcome=outcome, same_signature=hits > 0)
 
     @property
     def disagreeing(self) -> tuple[Version, ...]:
@@ -174,10 +174,118 @@ class Bisect:
         excluded = {self._versions[at] for at in self._mind.seen.excluded}
         return requirement(name, self._versions, excluded, current)
 
-    @property
-    def _mind(self) -> _Mind:
-        assert isinstance(self._rounds.mind, _Mind)
-        return self._rounds.mind
-
     def _version(self, at: int | None) -> Version | None:
-        return None if at is None or at < 0 else self._versions[at]
+        return None if at is None else self._versions[at]
+
+
+class _Mind:
+    """The steps of a bisection, for one worker."""
+
+    def __init__(
+        self,
+        versions: Sequence[Version],
+        ends: tuple[int, int],
+        *,
+        scan: bool,
+        sought: str | None,
+        budget: int,
+    ) -> None:
+        self.seen = Boundaries(versions, ends[0], sought)
+        self.status: Status = "inconclusive"
+        self._versions = versions
+        self._at = {version: at for at, version in enumerate(versions)}
+        self._ends = ends
+        self._scans = scan
+        self._budget = budget
+
+    def add(self, ask: Ask, answer: Answer) -> None:
+        self.seen.add(self._at[ask.version], answer)
+
+    def guess(self, ask: Ask) -> Mapping[Answer, float]:
+        at = self._at[ask.version]
+        passing, failing = Answer(outcome=Outcome.PASS), self.seen.expected
+        if self.seen.runs.get(at):
+            return {self.seen.runs[at][-1]: _SURE}
+        if at == self._ends[0]:
+            return {passing: _SURE}
+        if at == self._ends[1] or at == len(self._versions) - 1:
+            return {failing: _SURE}
+        return {passing: 0.5, failing: 0.5}
+
+    def steps(self) -> Generator[tuple[Ask, ...], None, None]:
+        good, last = self._ends[0], len(self._versions) - 1
+        bad = yield from self._try_ends()
+        if bad is None:
+            return
+        self.seen.seek(bad)
+        if self._scans or self.seen.example is None:
+            if wanted := self._scan(good, bad):
+                yield tuple(self._again(at) for at in wanted)
+            self.seen.seek(*range(good, bad + 1))
+        if self.seen.example is None:
+            self.status = "no-failure"
+            return
+        yield from self._narrow()
+        if self.seen.ranges and last not in self.seen.runs:
+            yield (self._again(last),)
+            yield from self._narrow()
+        if self.seen.ranges and self.seen.last_good is not None and self.seen.is_proven:
+            self.status = "found" if self.seen.fixed is None else "hole"
+
+    def _try_ends(self) -> Generator[tuple[Ask, ...], None, int | None]:
+        """Test both ends; returns the bad one, or what can be tested in its place."""
+        good, bad = self._ends
+        yield self._again(good), self._again(bad)
+        for end in self._ends:
+            if self.seen.outcome(end) is Outcome.ERROR:
+                yield (self._again(end, alone=True),)
+        yield from self._settle(good)
+        if self.seen.outcome(good) is not Outcome.PASS:
+            self.status = "all-bad" if self.seen.is_red(good) else "inconclusive"
+            return None
+        while self.seen.outcome(bad) in _HOPELESS and bad > good + 1:
+            bad -= 1
+            yield (self._again(bad),)
+        return bad if self.seen.outcome(bad) is Outcome.PASS or self.seen.is_red(bad) else None
+
+    def _again(self, at: int, *, alone: bool = False) -> Ask:
+        attempt = len(self.seen.runs.get(at, ())) + 1
+        return Ask(version=self._versions[at], attempt=attempt, alone=alone)
+
+    def _settle(self, at: int) -> Generator[tuple[Ask, ...], None, None]:
+        """Run a release again until most of its runs agree."""
+        while self.seen.is_unsure(at):
+            yield (self._again(at, alone=True),)
+
+    def _narrow(self) -> Generator[tuple[Ask, ...], None, None]:
+        """Bring each good release and each bad one beside it together, and confirm them."""
+        while True:
+            for at in self.seen.mixed:
+                yield from self._settle(at)
+            if (point := self.seen.split()) is not None:
+                yield (self._again(point),)
+            elif lacking := self.seen.lacking:
+                alone = bool(self.seen.mixed)
+                yield tuple(self._again(at, alone=alone) for at in lacking)
+            else:
+                return
+
+    def _scan(self, good: int, bad: int) -> list[int]:
+        """The first release of each minor series and then the last, both well spread."""
+        inside = range(good + 1, bad)
+        series = [
+            list(each)
+            for _, each in groupby(
+                inside, lambda at: (self._versions[at].epoch, *self._versions[at].release[:2])
+            )
+        ]
+        order = [series[at] for at in _spread(len(series))]
+        wanted = dict.fromkeys([each[0] for each in order] + [each[-1] for each in order])
+        return [at for at in wanted if at not in self.seen.runs][: self._budget]
+
+
+def _spread(count: int) -> list[int]:
+    """All indexes, so that any that come first are far apart."""
+    bits = count.bit_length()
+    reverse = (int(f"{at:0{bits}b}"[::-1], 2) for at in range(2**bits))
+    return [at for at in reverse if at < count]

@@ -7,11 +7,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
+from nox_envs.errors import UsageError
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report import progress
 from nox_envs.report.columns import columns
 from nox_envs.report.facts import Baseline
-from nox_envs.upgrade.bench import Bench
+from nox_envs.upgrade.bench import Bench, near
 from nox_envs.upgrade.drive import Driver
 from nox_envs.upgrade.quests import CapQuest, Quest, Result, SearchQuest, SetQuest, Want
 from nox_envs.upgrade.search import Search
@@ -60,6 +63,22 @@ class Work:
     @property
     def name(self) -> str:
         return self.place.name
+
+    def can_take(self, name: str) -> bool:
+        """Whether there is a newer release of a dependency for this column."""
+        one = self.bench.prospects.get(name)
+        return one is not None and one.target is not None
+
+    def is_content(self, name: str, version: Version) -> bool:
+        """Whether the column can live with a release that others take."""
+        column = self.bench.column
+        if self.can_take(name) or canonicalize_name(name) not in column.declared:
+            return True
+        return column.current.pins.get(canonicalize_name(name)) == version
+
+    def part_of(self, common: Mapping[str, Version]) -> dict[str, Version]:
+        """What a set for all columns means for this one."""
+        return {name: version for name, version in common.items() if self.can_take(name)}
 
 
 class Campaign:
@@ -124,7 +143,16 @@ class Campaign:
 
     def _open(self) -> None:
         """Plan every column, and a search for each."""
-        for name, bench in self._driver.plan().items():
+        planned = self._driver.plan()
+        for name in self._options.asked:
+            lacking = [cell for cell, bench in planned.items() if name in bench.missing]
+            if planned and len(lacking) == len(planned):
+                pins = planned[lacking[0]].column.current.pins
+                self._driver.failed[lacking[0]] = UsageError(
+                    problem=f"{name} is not among the {len(pins)} packages of {lacking[0]}",
+                    advice=(near(name, pins),),
+                )
+        for cell, bench in planned.items():
             search = Search(
                 sorted(bench.targets),
                 jobs=self._trials.place.jobs,
@@ -132,7 +160,7 @@ class Campaign:
                 max_trials=self._options.max_trials,
             )
             quest = SearchQuest(bench.targets, search, closures=bench.closures)
-            place = next(place for place in self.places if place.name == name)
+            place = next(place for place in self.places if place.name == cell)
             self.works.append(Work(place=place, bench=bench, quest=quest))
 
     def _search(self) -> None:
@@ -141,7 +169,7 @@ class Campaign:
         for work in self.works:
             quest = work.quest
             work.baseline = quest.baseline
-            work.red = quest.search.baseline is not Outcome.PASS
+            work.red = quest.search.baseline not in {None, Outcome.PASS}
             if work.red:
                 continue
             work.safe = quest.pins
@@ -185,10 +213,10 @@ class Campaign:
             work.refused[name] = top
             return None
         versions = [one.current, *(v for v in one.versions if one.current < v <= top)]
-        tried = work.bench.targets.get(name)
-        quest = CapQuest(
-            work.safe, name, versions, jobs=self._trials.place.jobs, fails=tried == top
-        )
+        rejection = work.quest.search.rejected.get(name)
+        broke = rejection is not None and rejection.verdict is Verdict.BREAKS
+        fails = broke and work.bench.targets.get(name) == top
+        quest = CapQuest(work.safe, name, versions, jobs=self._trials.place.jobs, fails=fails)
         work.caps[name] = quest
         return quest
 
@@ -210,18 +238,18 @@ class Campaign:
 
     def _proposals(self, works: Sequence[Work]) -> list[dict[str, Version]]:
         """With the older release where columns differ, and with what all agree on."""
-        shared = set.intersection(*(set(work.safe) for work in works))
-        lowest = {name: min(work.safe[name] for work in works) for name in sorted(shared)}
-        known = {
-            name: version
-            for name, version in lowest.items()
-            if all(version in work.bench.prospects[name].versions for work in works)
-        }
-        agreed = {
-            name: version
-            for name, version in known.items()
-            if all(work.safe[name] == version for work in works)
-        }
+        known, agreed = {}, {}
+        for name in sorted({name for work in works for name in work.safe}):
+            having = [work for work in works if work.can_take(name)]
+            versions = {work.safe[name] for work in having if name in work.safe}
+            version = min(versions)
+            if not all(work.is_content(name, version) for work in works):
+                continue
+            if all(name in work.safe for work in having):
+                if all(version in work.bench.prospects[name].versions for work in having):
+                    known[name] = version
+                if len(versions) == 1:
+                    agreed[name] = version
         return [known] if known == agreed else [known, agreed]
 
     def _narrow(
@@ -231,28 +259,34 @@ class Campaign:
 
         What all agree on is searched on a column where it does not pass, and never grows.
         """
-        agreed = all(work.safe[name] == common[name] for work in works for name in common)
+        agreed = all(work.safe.get(name) == version for work in works
+                     for name, version in work.part_of(common).items())  # fmt: skip
         while True:
-            quests = [(work, SetQuest(common)) for work in works if work.safe != common]
+            parts = {work.name: work.part_of(common) for work in works}
+            quests = [
+                (work, SetQuest(parts[work.name])) for work in works
+                if work.safe != parts[work.name]
+            ]  # fmt: skip
             self._drive(quests)
             for work in works:
-                work.common = list(work.passes) if work.safe == common else []
+                work.common = list(work.passes) if work.safe == parts[work.name] else []
             red = []
             for work, quest in quests:
                 if not quest.done:
                     return None
-                result = work.bench.accepts(quest.result)
-                if result.outcome is Outcome.PASS:
-                    work.common = [result.shown.trial.id] if result.shown else []
-                    if not common:
-                        work.common = self._baseline_trials(work)
-                else:
+                if quest.result.outcome is not Outcome.PASS:
                     red.append(work)
+                elif quest.pins:
+                    work.common = [quest.result.shown.trial.id] if quest.result.shown else []
+                else:
+                    work.common = self._baseline_trials(work)
             if not red:
                 return common
             if not agreed:
                 return None
-            common = self._search_within(red[0], common)
+            smaller = self._search_within(red[0], parts[red[0].name])
+            gone = set(parts[red[0].name]) - set(smaller)
+            common = {name: version for name, version in common.items() if name not in gone}
 
     def _search_within(self, work: Work, common: Mapping[str, Version]) -> dict[str, Version]:
         search = Search(sorted(common), jobs=self._trials.place.jobs)
@@ -342,7 +376,7 @@ def baseline_of(work: Work) -> Baseline:
 
 
 class _Patient:
-    """A search that believes no run before its baseline is settled.
+    """A search that believes no run before it knows how things stand now.
 
     Where it fails as it stands now, it is run again; tests that fail both times do not
     count afterwards.
@@ -353,6 +387,8 @@ class _Patient:
         self._held: list[tuple[Want, Result]] = []
         self._first: tuple[Want, Result] | None = None
         self._again: Want | None = None
+        self._is_known = False
+        """Whether a run as it stands now, with its repeat, has been told."""
 
     @property
     def done(self) -> bool:
@@ -365,23 +401,23 @@ class _Patient:
     def record(self, want: Want, result: Result) -> None:
         quest, bench = self._work.quest, self._work.bench
         if want.pins:
-            if quest.baseline is None:
-                self._held.append((want, result))
-            else:
+            if self._is_known:
                 quest.record(want, bench.accepts(result))
+            else:
+                self._held.append((want, result))
             return
         if want == _AGAIN and self._first is not None:
             (want, first), self._first = self._first, None
             bench.know_failures(first, result)
-            result = bench.accepts(first)
+            result = first
         elif result.outcome is Outcome.FAIL and bench.names_tests(result) and want.attempt == 1:
             self._first, self._again = (want, result), _AGAIN
             return
-        quest.record(want, result)
-        if quest.baseline is not None:
-            for held, told in self._held:
-                quest.record(held, bench.accepts(told))
-            self._held = []
+        quest.record(want, bench.accepts(result))
+        self._is_known = True
+        for held, told in self._held:
+            quest.record(held, bench.accepts(told))
+        self._held = []
 
 
 _AGAIN = Want(pins=(), attempt=2, alone=True)

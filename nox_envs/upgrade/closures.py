@@ -100,14 +100,15 @@ class Closures:
             (number, unit)
             for number, component in enumerate(components)
             for unit in dict.fromkeys(
-                self._unit(name)
+                self.unit(name)
                 for name in sorted(
                     component, key=lambda name: (len(self._whole[name]), rank.get(name, 0))
                 )
             )
         ]
 
-    def _unit(self, name: str) -> Names:
+    def unit(self, name: str) -> Names:
+        """A candidate and all that need each other with it."""
         whole = self._whole[name]
         return frozenset(other for other in whole if self._whole[other] == whole)
 

@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from nox_envs import _files, _process, discover, settings
 from nox_envs.cell import needs_venv
-from nox_envs.errors import BuildNotAllowed
+from nox_envs.errors import BuildNotAllowed, NoWheel, Unresolvable
 from nox_envs.install import project
 from nox_envs.provision import Job, workshop
 from nox_envs.questions import instant, usable_tags
@@ -109,18 +109,32 @@ class Column:
         requests = rewritten(self.gathered.wanted.requests, wanted)
         gathered = replace(self.gathered, wanted=replace(self.gathered.wanted, requests=requests))
         kept = [one for one in self.current.packages if one.name not in free] if keep else []
-        lock = self.planner.resolve(
-            gathered, self.wheels, keep=kept, place=f"resolve-{next(_places)}", twins=self.twins
-        )
-        self._refuse_new_builds(lock)
-        return lock
+        refused: dict[NormalizedName, BuildNotAllowed] = {}
+        while True:
+            try:
+                lock = self.planner.resolve(
+                    gathered,
+                    self.wheels,
+                    keep=kept,
+                    no_build=refused,
+                    place=f"resolve-{next(_places)}",
+                    twins=self.twins,
+                )
+            except (NoWheel, Unresolvable) as error:
+                raise next(iter(refused.values()), error) from error
+            found = self._new_builds(lock)
+            if not found:
+                return lock
+            refused |= found
 
-    def _refuse_new_builds(self, lock: Lock) -> None:
+    def _new_builds(self, lock: Lock) -> dict[NormalizedName, BuildNotAllowed]:
         """Code of a stranger is only built where the user declared the name, or named it."""
         known = {*self.current.pins, *self.declared, *self.place.declaration.build}
-        for package in lock.packages:
-            if package.sdist and not package.wheels and package.name not in known:
-                raise BuildNotAllowed(name=package.name, version=str(package.version))
+        return {
+            package.name: BuildNotAllowed(name=package.name, version=str(package.version))
+            for package in lock.packages
+            if package.sdist and not package.wheels and package.name not in known
+        }
 
     def releases(self, name: NormalizedName) -> Releases | NotThere | Unreachable:
         """What the index has of a package."""

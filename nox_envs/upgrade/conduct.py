@@ -136,17 +136,22 @@ class Conduct:
         """The campaigns of this checkout."""
         return Records(
             directory=self.cache / "campaigns",
-            key=self._key(),
+            key_without=self._key,
             options=self.options,
             held=self.held,
         )
 
-    def _key(self) -> str:
-        """Equal where a trial would show the same, as far as the user's own files decide."""
+    def _key(self, written: tuple[str, ...]) -> str:
+        """Equal where a trial would show the same, as far as the user's own files decide.
+
+        `written` are reports, relative to the noxfile: they do not count.
+        """
         env = settings.tool_environment(self.variables, kind="build", directory=self.base)
+        top = tree.root(self.base, env=env)
+        own = [os.path.relpath(self.base / name, top).replace(os.sep, "/") for name in written]
         facts = [
             _FORMAT,
-            tree.digest(tree.root(self.base, env=env), env=env, include=self._include),
+            tree.digest(top, env=env, include=self._include, exclude=own),
             list(self.options.posargs),
             self.options.timeout,
             self.options.mode,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nox_envs.upgrade.closures import Closures
     from nox_envs.upgrade.tally import Ask, Names, Steps, Tally
 
-__all__ = ["GUESSES", "descend", "extend"]
+__all__ = ["GUESSES", "appearance", "descend", "extend"]
 
 
 def __dir__() -> list[str]:
@@ -26,11 +26,13 @@ GUESSES = 3
 """How many suspects are dropped in vain before the rest is bisected."""
 
 
-def descend(tally: Tally, closures: Closures, top: Names, jobs: int) -> Steps[Names]:
+def descend(
+    tally: Tally, closures: Closures, top: Names, jobs: int, *, blame: bool = False
+) -> Steps[Names]:
     """Find a closed set within a closed one that passes; the empty one is known to pass.
 
     It tries the rest one by one when as many were found guilty as are left, or when there is no
-    failure to follow.
+    failure to follow. `blame`: have a suspect without which the failure stays show it by itself.
     """
     low, found = frozenset[str](), 0
     yield from tally.look([top])
@@ -39,7 +41,7 @@ def descend(tally: Tally, closures: Closures, top: Names, jobs: int) -> Steps[Na
         if tally.failure(top) is None or found >= len(units):
             rest = [closures.of(name) for _, unit in units for name in unit]
             return (yield from extend(tally, low, rest, jobs))
-        cut = yield from _drop(tally, closures, low, top, jobs)
+        cut = yield from _drop(tally, closures, low, top, jobs, blame=blame)
         if cut is None:
             low, cut = yield from _bisect(tally, closures, low, top, jobs)
         found, top = found + 1, cut
@@ -72,10 +74,11 @@ def extend(
 
 
 def _drop(
-    tally: Tally, closures: Closures, low: Names, top: Names, jobs: int
+    tally: Tally, closures: Closures, low: Names, top: Names, jobs: int, *, blame: bool
 ) -> Steps[Names | None]:
     """Leave out suspects until the failure is another one, or gone; None: it is nobody's."""
     suspects = [name for name in tally.suspects(top) if name in top - low]
+    named = {top - closures.needing(name): closures.of(name) for name in reversed(suspects)}
     cuts = list(dict.fromkeys(top - closures.needing(name) for name in suspects))[:GUESSES]
     for index, cut in enumerate(cuts):
         further = list(accumulate(cuts[index:], lambda one, two: one & two))
@@ -88,6 +91,10 @@ def _drop(
             return max(passing, key=len)
         if tally.failure(cut) not in {None, tally.failure(top)}:
             return cut
+        if blame:
+            yield from tally.look([named[cut]])
+            if tally.failure(named[cut]) == tally.failure(top):
+                return cut
     return None
 
 
@@ -95,6 +102,17 @@ def _bisect(
     tally: Tally, closures: Closures, low: Names, top: Names, jobs: int
 ) -> Steps[tuple[Names, Names]]:
     """Find a unit with which the failure appears; returns what passed below, and all but it."""
+    passed, unit, _ = yield from appearance(tally, closures, low, top, jobs)
+    return passed, top - closures.needing(next(iter(unit)))
+
+
+def appearance(
+    tally: Tally, closures: Closures, low: Names, top: Names, jobs: int
+) -> Steps[tuple[Names, Names, Names]]:
+    """Find a unit with which the failure of a closed set appears, above a set without it.
+
+    Returns the highest set below that passed, or the low one, the unit, and the set with it.
+    """
     units = closures.units(top - low, tally.suspects(top))
     prefixes = list(accumulate((unit for _, unit in units), frozenset.union, initial=low))
     edges = {at for at in range(1, len(units)) if units[at - 1][0] != units[at][0]}
@@ -110,8 +128,7 @@ def _bisect(
         ]
         last = min([last, *same])
         unknown |= set(points)
-    blamed = next(iter(units[last - 1][1]))
-    return prefixes[first], top - closures.needing(blamed)
+    return prefixes[first], units[last - 1][1], prefixes[last]
 
 
 def _spread(first: int, last: int, points: Collection[int], count: int) -> list[int]:

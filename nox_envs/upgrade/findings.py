@@ -55,12 +55,11 @@ def report(
             reason = campaign.failed[name].summary
         baseline[name] = Baseline(outcome=None, reason=reason)
     candidates = _candidates(campaign, interrupted=interrupted)
-    files = dict.fromkeys(
-        place.partition(":")[0]
-        for work in works
-        for one in work.bench.prospects.values()
-        for place in one.places
-    )
+    files = dict.fromkeys(place.partition(":")[0] for work in works for place in work.bench.places)
+    common = campaign.common
+    if common is None and interrupted and works:
+        sets = [work.quest.pins for work in works]
+        common = sets[0] if sets[0] and all(one == sets[0] for one in sets) else None
     return UpgradeReport(
         sessions=tuple(dict.fromkeys(place.declaration.name for place in campaign.places)),
         status=_status(campaign, candidates, interrupted=interrupted),
@@ -72,7 +71,7 @@ def report(
         baseline={place.name: baseline[place.name] for place in campaign.places},
         candidates=candidates,
         safe_sets={work.name: _safe_set(work) for work in works if not work.red},
-        common=None if campaign.common is None else _texts(campaign.common),
+        common=None if common is None else _texts(common),
         common_trials={
             work.name: tuple(work.common) for work in works if campaign.common is not None
         },
@@ -108,8 +107,11 @@ _RED = {Outcome.FAIL, Outcome.TIMEOUT, Outcome.FLAKY}
 
 
 def _safe_set(work: Work) -> SafeSet:
-    proof = work.proof
+    proof, passes = work.proof, list(work.passes)
     safe = work.safe or work.quest.pins
+    if proof is None and work.quest.search.passes:  # It was interrupted.
+        told = [work.quest.results[ask] for ask in work.quest.search.passes]
+        proof, passes = told[-1], [one.shown.trial.id for one in told if one.shown]
     moved = dict(proof.moved) if proof else {}
     packages = {
         str(name): str(version or "")
@@ -123,7 +125,7 @@ def _safe_set(work: Work) -> SafeSet:
             packages[name] = new
     return SafeSet(
         pins=_texts(safe),
-        trials=tuple(work.passes),
+        trials=tuple(passes),
         packages=dict(sorted(packages.items())),
         moved=moved,
     )
@@ -183,9 +185,11 @@ def _judgement(work: Work, name: str, *, interrupted: bool) -> Judgement | None:
     if one.target is None:
         return Judgement(verdict=one.verdict or Verdict.INCONCLUSIVE, reason=one.reason)
     if work.red:
-        return Judgement(
-            verdict=Verdict.INCONCLUSIVE, reason="it fails already with the versions you have"
-        )
+        red = work.quest.search.baseline in _RED
+        why = "it fails already with the versions you have"
+        if not red:
+            why = f"the versions you have could not be tested: {baseline_of(work).reason}"
+        return Judgement(verdict=Verdict.INCONCLUSIVE, reason=why)
     if interrupted and name not in work.safe and not work.baseline:
         return None
     version = work.safe.get(name)
@@ -233,11 +237,18 @@ def _rejected(work: Work, name: str) -> Judgement:
         return Judgement(
             verdict=VERDICTS.get(outcome, Verdict.INFEASIBLE),
             reason=reason or work.refused.get(name, ""),
+            failing=failing,
+            trials=trials,
+            log=log,
         )
+    verdict = rejection.verdict
+    alone = work.bench.unresolved.get(name)
+    if verdict is Verdict.INFEASIBLE and alone is not None:
+        verdict, reason = VERDICTS.get(alone[0], verdict), alone[1]
     return Judgement(
-        verdict=rejection.verdict,
+        verdict=verdict,
         reason=reason,
-        failing=failing if rejection.verdict is Verdict.BREAKS else {},
+        failing=failing if verdict is Verdict.BREAKS else {},
         together_with=rejection.blocked_by,
         trials=trials,
         log=log,

@@ -28,9 +28,7 @@ class Lowest:
     """
 
     def __init__(self, versions: Sequence[Version], *, jobs: int = 1) -> None:
-        """`versions` ascend; the last is known to pass, the first is not wanted: it is known to
-        fail, or cannot be tested.
-        """
+        """`versions` ascend; the last is known to pass, the first to fail or to be unknown."""
         self._mirrored = Highest(tuple(reversed(versions)), jobs=jobs)
 
     @property

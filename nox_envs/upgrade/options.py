@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_envs.errors import UsageError
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from packaging.specifiers import SpecifierSet
 
 __all__ = ["FAIL_ON", "UpgradeOptions", "held", "parse", "usage"]
 
@@ -59,6 +60,11 @@ class UpgradeOptions:
     dry_run: bool = False
     again: bool = False
     force: bool = False
+    good: str | None = None
+    bad: str | None = None
+    match: str | None = None
+    scan: bool = False
+    lower: bool = False
     help: bool = False
     posargs: tuple[str, ...] = ()
     """What follows a second `--`: for the session."""
@@ -71,7 +77,11 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(problem=message, advice=(f"all options:   {self.prog} --help",))
 
 
-def parse(words: Sequence[str], *, session: str) -> UpgradeOptions:
+Kind = Literal["upgrade", "bisect", "culprit", "floors"]
+"""The campaigns that there are."""
+
+
+def parse(words: Sequence[str], *, session: str, kind: Kind = "upgrade") -> UpgradeOptions:
     """Read the words after `--`. Raises `UsageError`.
 
     What follows a second `--` belongs to the session; versions of argparse differ in what
@@ -79,7 +89,7 @@ def parse(words: Sequence[str], *, session: str) -> UpgradeOptions:
     """
     at = words.index("--") if "--" in words else len(words)
     own, posargs = list(words[:at]), tuple(words[at + 1 :])
-    parser = _parser(session)
+    parser = _parser(session, kind)
     known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
     for at, word in enumerate(own):
         option = word.partition("=")[0]
@@ -92,7 +102,7 @@ def parse(words: Sequence[str], *, session: str) -> UpgradeOptions:
             advice=("add --apply, or --dry-run",),
         )
     return UpgradeOptions(
-        asked=held(found.names),
+        asked=_limits(found.names),
         pythons=tuple(found.python),
         only=tuple(found.only),
         mode=found.mode,
@@ -113,27 +123,52 @@ def parse(words: Sequence[str], *, session: str) -> UpgradeOptions:
         dry_run=found.dry_run,
         again=found.again,
         force=found.force,
+        good=getattr(found, "good", None),
+        bad=getattr(found, "bad", None),
+        match=_pattern(getattr(found, "match", None)),
+        scan=getattr(found, "scan", False),
+        lower=getattr(found, "lower", False),
         help=found.help,
         posargs=posargs,
     )
 
 
-def usage(session: str) -> str:
+def usage(session: str, kind: Kind = "upgrade") -> str:
     """The text of `-- --help`."""
-    return _parser(session).format_help()
+    return _parser(session, kind).format_help()
 
 
-def _parser(session: str) -> argparse.ArgumentParser:
+_QUESTIONS: Mapping[Kind, str] = {
+    "upgrade": "Which newer releases can be taken today, together?",
+    "bisect": "Which release of NAME broke it?",
+    "culprit": "It worked before: which package is to blame?",
+    "floors": "Do the lower bounds really work?",
+}
+
+
+def _parser(session: str, kind: Kind) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"nox -s {session} --",
         add_help=False,
         allow_abbrev=False,
-        description="Which newer releases can be taken today, together? What follows a second -- "
-        "is handed to the session.",
+        description=f"{_QUESTIONS[kind]} What follows a second -- is handed to the session.",
     )
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME[SPEC]",
-        help="only these dependencies; werkzeug, 'django==5.2', 'pandas<3'")  # fmt: skip
+    if kind == "bisect":
+        add("names", nargs="*", metavar="NAME", help="the package, declared or not")
+        add("--good", metavar="V", help="a release that works (default: yours)")
+        add("--bad", metavar="V", help="a release that does not (default: the newest)")
+        add("--match", metavar="REGEX", help="only a log that it matches counts as bad")
+        add("--scan", action="store_true", help="look for bad releases between good ones")
+    elif kind == "culprit":
+        add("--good", metavar="STATE", help="a lock, a freeze, a date or git:REV that works")
+        add("--bad", metavar="STATE", help="one that does not, or now (default)")
+        parser.set_defaults(names=[])
+    else:
+        add("names", nargs="*", metavar="NAME[SPEC]",
+            help="only these dependencies; werkzeug, 'django==5.2', 'pandas<3'")  # fmt: skip
+    if kind == "floors":
+        add("--lower", action="store_true", help="look below the declared bounds, too")
     add("--python", action="append", default=[], metavar="X.Y", help="only this Python")
     add("--only", action="append", default=[], metavar="CELL|AXIS=VALUE", help="only these cells")
     add("--mode", choices=("keep", "fresh"), default=None,
@@ -153,6 +188,10 @@ def _parser(session: str) -> argparse.ArgumentParser:
         help=f"of {', '.join(FAIL_ON)} (default: baseline,inconclusive,error)")  # fmt: skip
     add("--json", default=None, metavar="FILE|-", help="write the report as JSON")
     add("--markdown", default=None, metavar="FILE|-", help="write the report as Markdown")
+    if kind in {"bisect", "culprit"}:
+        parser.set_defaults(apply=False, dry_run=False, again=False, force=False)
+        add("--help", action="store_true", help="show this, and run nothing")
+        return parser
     either = parser.add_mutually_exclusive_group().add_argument
     either("--apply", action="store_true", help="write the set that passed to your files")
     either("--dry-run", action="store_true", help="show what --apply would write")
@@ -189,12 +228,29 @@ def _asked(text: str) -> tuple[NormalizedName, SpecifierSet]:
 
 
 def held(texts: Sequence[str]) -> dict[NormalizedName, SpecifierSet]:
-    """Names and what is said of their versions, all of it. Raises `UsageError`."""
+    """What `--hold` and `hold=` say: to leave it where it is wins. Raises `UsageError`."""
+    left = {name for name, specifier in map(_asked, texts) if not specifier}
+    return _limits(texts) | dict.fromkeys(left, SpecifierSet())
+
+
+def _limits(texts: Sequence[str]) -> dict[NormalizedName, SpecifierSet]:
+    """Names, and all that is said of their versions."""
     limits: dict[NormalizedName, SpecifierSet] = {}
-    for text in texts:
-        name, specifier = _asked(text)
+    for name, specifier in map(_asked, texts):
         limits[name] = limits[name] & specifier if name in limits else specifier
     return limits
+
+
+def _pattern(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise UsageError(
+                problem=f"--match: {text!r} is not a regular expression: {error}",
+                advice=("put it in quotes, and escape ( ) [ ] . * + ? with a backslash",),
+            ) from error
+    return text
 
 
 def _cooldown(text: str | None) -> timedelta | None:

@@ -16,7 +16,7 @@ from nox_envs.upgrade.apply import Proven
 from nox_envs.upgrade.options import UpgradeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
 __all__ = ["Record", "Records"]
@@ -45,11 +45,25 @@ class Records:
     """The campaigns of one checkout, each in a directory of its own."""
 
     directory: Path
-    key: str
-    """Equal where a trial would show the same."""
+    key_without: Callable[[tuple[str, ...]], str]
+    """Equal where a trial would show the same, whatever these files say."""
     options: UpgradeOptions
     held: Collection[str] = ()
     """What the noxfile limits, so that the command line need not say it."""
+
+    @property
+    def key(self) -> str:
+        """Equal where a trial would show the same; the reports that are asked for do not count."""
+        return self.key_without(self._written)
+
+    @property
+    def _written(self) -> tuple[str, ...]:
+        paths = (self.options.json, self.options.markdown)
+        return tuple(path for path in paths if path not in {None, "-"} and path)
+
+    def _is_equal(self, about: Mapping[str, Any]) -> bool:
+        written = about.get("written")
+        return isinstance(written, list) and about.get("key") == self.key_without(tuple(written))
 
     def begin(self, session: str, started: datetime) -> Path:
         """The directory of a new campaign; the oldest ones make room for it."""
@@ -64,7 +78,7 @@ class Records:
 
     def enter(self, directory: Path) -> Path:
         """The same directory, with all that a campaign needs in it."""
-        about = {"key": self.key, "asks": self._asks()}
+        about = {"key": self.key, "asks": self._asks(), "written": self._written}
         _files.write_text(directory / "about.json", json.dumps(about))
         for name in ("locks", "logs"):
             _files.make_directory(directory / name)
@@ -73,7 +87,7 @@ class Records:
     def interrupted(self) -> Path | None:
         """The newest campaign of the same key that did not come to its end."""
         for directory in self._newest_first():
-            same = _read(directory / "about.json").get("key") == self.key
+            same = self._is_equal(_read(directory / "about.json"))
             if same and _read(directory / "report.json").get("status") not in _ANSWERED:
                 return directory
         return None
@@ -85,7 +99,7 @@ class Records:
         """
         for directory in self._newest_first():
             about, found = _read(directory / "about.json"), _read(directory / "report.json")
-            if about.get("key") != self.key or found.get("status") not in _ANSWERED:
+            if not self._is_equal(about) or found.get("status") not in _ANSWERED:
                 continue
             if self._asks() != _NOTHING and about.get("asks") != self._asks():
                 continue

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from nox_envs.outcome import Outcome
-from nox_envs.upgrade.tally import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from dataclasses import Field
+
+    from nox_envs.upgrade.tally import Answer
 
 __all__ = ["Mind", "Rounds"]
 
@@ -17,11 +22,15 @@ def __dir__() -> list[str]:
     return __all__
 
 
-_LEAST = 0.2
-"""How likely it has to be that an ask will be needed, before it is asked ahead."""
+_LEAST = 0.25
+"""What is asked ahead has to be likelier than that, and with two workers likelier than not."""
 
 
 class _Ask(Protocol):
+    """A frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
     @property
     def alone(self) -> bool: ...
 
@@ -47,24 +56,29 @@ class Rounds(Generic[_A]):
     """Hand out asks in rounds of at most `jobs`, and tell a mind what they showed.
 
     What is asked ahead is remembered until the mind asks for it, so that more workers save
-    rounds and never change an answer. A round depends on answers, not on their order.
+    rounds and never change an answer; it counts even if it is then asked for alone. A round
+    depends on answers, not on their order.
     """
 
     def __init__(
-        self, think: Callable[[], Mind[_A]], *, jobs: int = 1, max_trials: int | None = None
+        self,
+        mind: Mind[_A],
+        think: Callable[[], Mind[_A]],
+        *,
+        jobs: int = 1,
+        max_trials: int | None = None,
     ) -> None:
-        """`think` makes a new mind, which knows nothing yet."""
-        self.mind = think()
+        """`think` makes another mind like this one, which was told nothing yet."""
         self.done = False
         self.exhausted = False
         """Whether it stopped because `max_trials` were used up."""
-        self._think = think
+        self._mind, self._think = mind, think
         self._jobs = max(1, jobs)
         self._max_trials = max_trials
         self._answers: dict[_A, Answer] = {}
         self._waiting: list[_A] = []
         self._out: set[_A] = set()
-        self._steps: Iterator[tuple[_A, ...]] = self.mind.steps()
+        self._steps: Iterator[tuple[_A, ...]] = self._mind.steps()
         self._step: tuple[_A, ...] = ()
         self.advance()
 
@@ -79,16 +93,16 @@ class Rounds(Generic[_A]):
         if ask not in self._out:
             raise ValueError(f"not waiting for {ask}")
         self._out.remove(ask)
-        self._answers[ask] = answer
+        self._answers[_run(ask)] = answer
         self.advance()
 
     def advance(self) -> None:
         """Go on as far as the answers reach; for an owner whose mind has waited for it."""
         if self._out or self._waiting or self.done:
             return
-        while all(ask in self._answers for ask in self._step):
+        while not self._missing(self._step):
             for ask in self._step:
-                self.mind.add(ask, self._answers[ask])
+                self._mind.add(ask, self._answers[_run(ask)])
             self._step = ()
             step = next(self._steps, None)
             if step is None:
@@ -107,8 +121,11 @@ class Rounds(Generic[_A]):
         outcomes = [answer.outcome for answer in self._answers.values()]
         return max(0, self._max_trials - len(outcomes) + outcomes.count(Outcome.INFEASIBLE))
 
+    def _missing(self, asks: Iterable[_A]) -> list[_A]:
+        return [ask for ask in asks if _run(ask) not in self._answers]
+
     def _round(self) -> list[_A]:
-        needed = [ask for ask in self._step if ask not in self._answers]
+        needed = self._missing(self._step)
         alone = [ask for ask in needed if ask.alone]
         if alone:
             return alone[:1]
@@ -127,7 +144,7 @@ class Rounds(Generic[_A]):
             mind, step = self._imagine(imagined)
             if any(ask.alone for ask in step):
                 continue
-            missing = [ask for ask in step if ask not in self._answers and ask not in imagined]
+            missing = [ask for ask in self._missing(step) if ask not in imagined]
             found.update(missing)
             yield from missing
             for odds, guesses in self._guesses(mind, missing, -chance):
@@ -138,22 +155,27 @@ class Rounds(Generic[_A]):
         mind = self._think()
         known = {**imagined, **self._answers}
         for step in mind.steps():
-            if not step or not all(ask in known for ask in step):
+            if not step or not all(_run(ask) in known for ask in step):
                 return mind, step
             for ask in step:
-                mind.add(ask, known[ask])
+                mind.add(ask, known[_run(ask)])
         return mind, ()
 
-    @staticmethod
     def _guesses(
-        mind: Mind[_A], asks: list[_A], chance: float
+        self, mind: Mind[_A], asks: list[_A], chance: float
     ) -> list[tuple[float, dict[_A, Answer]]]:
         ways: list[tuple[float, dict[_A, Answer]]] = [(chance, {})] if asks else []
+        least = max(_LEAST, 1 / self._jobs)
         for ask in asks:
             ways = [
                 (odds * likely, {**given, ask: answer})
                 for odds, given in ways
                 for answer, likely in mind.guess(ask).items()
-                if odds * likely >= _LEAST
+                if odds * likely > least
             ]
         return ways
+
+
+def _run(ask: _A) -> _A:
+    """The run that answers an ask, whether there were others meanwhile or not."""
+    return replace(ask, alone=False)

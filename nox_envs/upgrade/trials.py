@@ -71,6 +71,8 @@ class Shown:
     seconds: float = 0.0
     """For the session's function alone."""
     is_stopping: bool = False
+    path: Path | None = None
+    """Of the log."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -150,7 +152,7 @@ class Trials:
             with self._lock:
                 self.trials.append(known.trial)
             self._ended(known.trial)
-            return known
+            return replace(known, path=self.place.directory / known.trial.log)
         self._told(name, column.name, changes)
         draft = Trial(
             id=name,
@@ -175,7 +177,7 @@ class Trials:
             if shown.trial.outcome is not Outcome.ERROR:
                 self._journal.append({"kind": "trial", "key": key, **shown.to_dict()})
         self._ended(shown.trial)
-        return shown
+        return replace(shown, path=self.place.directory / draft.log)
 
     def _way_in(self, home: Path) -> str:
         """What to type to enter the environment of a trial that was kept."""

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nox_envs.outcome import Failure, Outcome, Trial
 from nox_envs.run.exchange import GivenWheel, TrialOrder, TrialResult
+from nox_envs.upgrade.trials import Shown
 
 ORDER = TrialOrder(
     cell="test-3.11(django='4.2')",
@@ -127,3 +129,16 @@ def test_a_result_is_told_anew_as_it_grows(tmp_path: Path) -> None:
     TrialResult(ready=True, passed=True).write(path)
     assert TrialResult.read(path) == TrialResult(ready=True, passed=True)
     assert [each.name for each in tmp_path.iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize("failure", [None, Failure(signature="s", tests={"t::a": "boom"})])
+def test_what_a_trial_showed_is_remembered_whole(failure: Failure | None) -> None:
+    trial = Trial(
+        id="t1", cell="test-3.11", python="3.11", outcome=Outcome.FAIL, failure=failure,
+        changes={"a": ("1", "2")}, moved={"b": (None, "1"), "c": ("1", None)},
+    )  # fmt: skip
+    shown = Shown(
+        trial=trial, suspects=("a",), exercised={"a": True, "b": False, "c": None},
+        requires={"a": ("b", "c"), "b": ()}, seconds=1.5, is_stopping=True,
+    )  # fmt: skip
+    assert Shown.from_dict(json.loads(json.dumps(shown.to_dict()))) == shown

@@ -328,9 +328,6 @@ def test_the_baseline_is_the_run_and_not_what_it_is_taken_for() -> None:
     assert work.quest.baseline.shown.trial.outcome is Outcome.FAIL
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a further run of the baseline is recorded without `bench.accepts`"
-)
 def test_only_what_fails_each_time_is_known() -> None:
     """Runs of the baseline that show nothing else are passes, too."""
     work = working("a")
@@ -360,13 +357,7 @@ def test_a_set_that_repairs_a_known_test_passes() -> None:
     assert work.quest.pins == {"a": TWO}
 
 
-STUCK = pytest.mark.xfail(
-    strict=True,
-    reason="what is held back keeps the search waiting for its round: it never asks again",
-)
-
-
-@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=STUCK)])
+@pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("result", [failing(), failing("t::old", is_stopping=True)])
 def test_a_failure_that_does_not_name_all_its_tests_is_red(jobs: int, result: Result) -> None:
     """Nothing can be judged by other tests: `pytest -x` runs none of them."""
@@ -377,7 +368,6 @@ def test_a_failure_that_does_not_name_all_its_tests_is_red(jobs: int, result: Re
     assert work.quest.search.baseline is Outcome.FAIL
 
 
-@STUCK
 @pytest.mark.parametrize("seed", range(4))
 def test_a_baseline_that_erred_is_tried_again_beside_results_that_wait(seed: int) -> None:
     work = working("a b", jobs=2)
@@ -398,6 +388,7 @@ def test_a_baseline_that_fails_once_passes() -> None:
     )
     assert work.bench.known_failures == frozenset()
     assert work.quest.search.baseline is Outcome.PASS
+    assert work.quest.baseline is PASS
     assert work.quest.pins == {"a": TWO}
 
 
@@ -416,3 +407,36 @@ def test_no_result_is_believed_before_the_baseline_is_settled() -> None:
     assert work.quest.all_at_once.outcome is Outcome.PASS
     assert quest.done
     assert work.quest.pins == {"a": TWO}
+
+
+def test_known_are_tests_that_fail_in_every_run_that_names_them() -> None:
+    bench = working("a").bench
+    bench.know_failures(failing("t::old", "t::shaky"), failing("t::other", "t::old"))
+    assert bench.known_failures == {"t::old"}
+
+
+@pytest.mark.parametrize("other", [PASS, ERROR, failing(), failing("t::old", is_stopping=True)])
+def test_nothing_is_known_of_runs_that_do_not_name_all(other: Result) -> None:
+    bench = working("a").bench
+    bench.know_failures(failing("t::old"), other)
+    assert bench.known_failures == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("result", "accepted"),
+    [
+        (failing("t::old"), True),
+        (failing("t::old", "t::other"), True),
+        (failing("t::old", "t::new"), False),
+        (failing("t::old", is_stopping=True), False),
+        (failing(), False),
+        (ERROR, False),
+        (Result(outcome=Outcome.TIMEOUT), False),
+    ],
+)
+def test_only_known_failures_and_all_of_them_are_a_pass(result: Result, *, accepted: bool) -> None:
+    bench = working("a").bench
+    bench.know_failures(*[failing("t::old", "t::other")] * 2)
+    taken = bench.accepts(result)
+    assert taken.outcome is (Outcome.PASS if accepted else result.outcome)
+    assert taken.shown is result.shown

@@ -163,7 +163,7 @@ You can upgrade 5 of 6 today, together: that exact set passed on 3.11 and 3.12. 
 sqlalchemy 2.0.44 breaks 1 test. Nothing newer than your 1.0 passes.
   tests/test_models.py::test_save   AttributeError: 'Engine' has no attribute 'execute'
   Which release did it?   nox -s bisect -- sqlalchemy
-pandas 2.3.3 breaks 1 test on 3.11; 2.2.3 is the latest that passes on both.
+pandas 2.3.3 breaks 1 test on 3.11; 2.2.3 is the latest found to pass on both.
   tests/test_sum.py::test_sum       TypeError: unsupported operand type(s) for |
 
 Write these 5 to requirements.txt (uses this result, tests nothing again):
@@ -193,7 +193,7 @@ boto3 is never imported by the tests.
 
 - `tests/test_models.py::test_save` `AttributeError: 'Engine' has no attribute 'execute'`
 
-**pandas 2.3.3 breaks 1 test on 3.11**; 2.2.3 is the latest that passes on both.
+**pandas 2.3.3 breaks 1 test on 3.11**; 2.2.3 is the latest found to pass on both.
 
 - `tests/test_sum.py::test_sum` `TypeError: unsupported operand type(s) for |`
 
@@ -628,13 +628,13 @@ Could not be tested: l 2.0 (cannot reach the index)."""
         (
             [capped("1.5", failing=SUM), capped("1.7", failing=SUM)],
             {"p": "1.5"},
-            "p 2.0 breaks 1 test; 1.5 is the latest that passes on both (1.7 on 3.12).",
+            "p 2.0 breaks 1 test; 1.5 is the latest found to pass on both (1.7 on 3.12).",
         ),
         (
             [capped("1.5", failing=SUM), capped("1.7", failing=SUM)],
             {},
             (
-                "p 2.0 breaks 1 test; the latest that passes is 1.5 on 3.11 and 1.7 on 3.12,"
+                "p 2.0 breaks 1 test; the latest found to pass is 1.5 on 3.11 and 1.7 on 3.12,"
                 " and none was found that passes everywhere."
             ),
         ),
@@ -642,14 +642,14 @@ Could not be tested: l 2.0 (cannot reach the index)."""
             [capped("1.5", failing=SUM), safe()],
             {},
             (
-                "p 2.0 breaks 1 test on 3.11; the latest that passes is 1.5 on 3.11"
+                "p 2.0 breaks 1 test on 3.11; the latest found to pass is 1.5 on 3.11"
                 " and 2.0 on 3.12, and none was found that passes everywhere."
             ),
         ),
         (
             [capped("1.5", reason="p 2.0 needs q<1")],
             {"p": "1.5"},
-            "p 2.0 does not pass: p 2.0 needs q<1; 1.5 is the latest that passes on both.",
+            "p 2.0 does not pass: p 2.0 needs q<1; 1.5 is the latest found to pass on both.",
         ),
     ],
 )

@@ -119,9 +119,6 @@ def test_what_is_held_is_read_alike() -> None:
     assert held(["SQLAlchemy<2"]) == {"sqlalchemy": SpecifierSet("<2")}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an empty limit leaves it where it is; joined with another it is lost"
-)
 @pytest.mark.parametrize("texts", [["six", "six<2"], ["six<2", "six"]])
 def test_what_is_held_where_it_is_is_not_let_go_by_a_limit(texts: list[str]) -> None:
     assert held(texts) == {"six": SpecifierSet()}

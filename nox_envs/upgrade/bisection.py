@@ -1,0 +1,410 @@
+"""The bisect campaign: which release of one package broke it, on each column."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from nox_envs import _files
+from nox_envs.errors import IndexUnreachable, PackageNotFound, ReleaseNotFound, UsageError
+from nox_envs.outcome import Outcome
+from nox_envs.report.facts import Baseline, Bisected, BisectReport, Newest
+from nox_envs.resolve.index import NotThere, Unreachable
+from nox_envs.upgrade.bench import Bench, near
+from nox_envs.upgrade.bisect import Ask, Bisect
+from nox_envs.upgrade.drive import Driver
+from nox_envs.upgrade.quests import Result, SetQuest, Want
+from nox_envs.upgrade.search import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any, Literal
+
+    from packaging.utils import NormalizedName
+
+    from nox_envs.errors import NoxEnvsError
+    from nox_envs.report.facts import Status
+    from nox_envs.resolve.index import Releases
+    from nox_envs.upgrade.column import Column, Place
+    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.trials import Trials
+
+__all__ = ["Bisection"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_OTHER = "another failure: "
+
+
+@dataclass(slots=True, kw_only=True)
+class _Line:
+    """The releases of the package on one column, and what they have shown."""
+
+    bench: Bench
+    name: NormalizedName
+    current: Version
+    versions: tuple[Version, ...]
+    good: Version
+    bad: Version
+    dates: Mapping[Version, str]
+    quest: _BisectQuest | None = None
+    company: Result | None = None
+    """Of the good release in the company of the bad one."""
+
+
+class _BisectQuest:
+    """Asks for releases until it is known which of them is bad."""
+
+    def __init__(self, name: str, search: Bisect, match: re.Pattern[str] | None) -> None:
+        self.search = search
+        self.results: dict[Version, list[Result]] = {}
+        self._name = name
+        self._match = match
+        self._asks: dict[Want, Ask] = {}
+
+    @property
+    def done(self) -> bool:
+        return self.search.done
+
+    def pending(self) -> Sequence[Want]:
+        found = []
+        for ask in self.search.pending():
+            want = Want(pins=((self._name, ask.version),), attempt=ask.attempt, alone=ask.alone)
+            self._asks[want] = ask
+            found.append(want)
+        return found
+
+    def record(self, want: Want, result: Result) -> None:
+        ask = self._asks[want]
+        self.results.setdefault(ask.version, []).append(result)
+        signature = result.signature
+        if self._match is not None and result.outcome is Outcome.FAIL:
+            signature = _SOUGHT if _matches(result, self._match) else f"{_OTHER}{signature}"
+        self.search.record(ask, Answer(outcome=result.outcome, signature=signature))
+
+
+_SOUGHT = "the failure that --match describes"
+
+
+def _matches(result: Result, match: re.Pattern[str]) -> bool:
+    shown = result.shown
+    if shown is None or shown.path is None:
+        return False
+    try:
+        return match.search(_files.read_text(shown.path)) is not None
+    except OSError:
+        return False
+
+
+class Bisection:
+    """Looks for the first bad release of one package, on every column side by side."""
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        *,
+        options: UpgradeOptions,
+        trials: Trials,
+        cache: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self.places = tuple(places)
+        self.lines: dict[str, _Line] = {}
+        self._options = options
+        self._trials = trials
+        self._say = say
+        (self._name,) = options.asked
+        self._driver = Driver(places, trials=trials, cache=cache, prepare=self._prepare)
+
+    @property
+    def failed(self) -> Mapping[str, NoxEnvsError]:
+        """Columns that could not be planned."""
+        return self._driver.failed
+
+    def run(self) -> None:
+        """Find it. Raises nothing for what a trial may show."""
+        try:
+            self.lines = dict(self._driver.plan())
+            if self._driver.failed or not self.lines:
+                return
+            self._tell_opening()
+            options = self._options
+            for line in self.lines.values():
+                search = Bisect(
+                    line.versions,
+                    good=line.good,
+                    bad=line.bad,
+                    jobs=self._trials.place.jobs,
+                    scan=options.scan,
+                    sought=_SOUGHT if options.match else None,
+                    max_trials=options.max_trials,
+                )
+                match = re.compile(options.match) if options.match else None
+                line.quest = _BisectQuest(str(self._name), search, match)
+            self._driver.drive(
+                [(line.bench.settle, line.quest) for line in self.lines.values() if line.quest]
+            )
+            self._tell_company_apart()
+        finally:
+            self._driver.leave()
+
+    def close(self) -> None:
+        """Wait for what is running, and remove what the columns needed."""
+        self._driver.close()
+
+    # -- the releases
+
+    def _prepare(self, column: Column) -> _Line:
+        bench = Bench(column, self._trials, self._options, frees_others=True)
+        name, options = self._name, self._options
+        current = column.current.pins.get(name)
+        if current is None:
+            raise UsageError(
+                problem=f"{name} is not among the {len(column.current.pins)} packages of "
+                f"{column.name}",
+                advice=(near(name, column.current.pins),),
+            )
+        found = column.releases(name)
+        if isinstance(found, Unreachable):
+            raise IndexUnreachable(reason=found.reason, url=found.url, about=str(name))
+        if isinstance(found, NotThere):
+            raise PackageNotFound(name=str(name))
+        admission = column.admission(prerelease=options.pre)
+        admitted = [each.version for each in found if admission.admits(each)]
+        good = self._end("--good", options.good, current, found)
+        bad = self._end("--bad", options.bad, max(admitted, default=current), found)
+        if options.bad is None and bad <= good:
+            raise UsageError(
+                problem=f"there is no release of {name} newer than {good} to look at",
+                advice=("name an older one that works:   --good VERSION",),
+            )
+        if bad <= good:
+            raise UsageError(
+                problem=f"--bad {bad} is not newer than --good {good}",
+                advice=("a failure is looked for from an older release to a newer one",),
+            )
+        between = {each for each in admitted if good < each < bad}
+        return _Line(
+            bench=bench,
+            name=name,
+            current=current,
+            versions=(good, *sorted(between), bad),
+            good=good,
+            bad=bad,
+            dates=_dates(found),
+        )
+
+    def _end(self, option: str, text: str | None, default: Version, found: Releases) -> Version:
+        """A release that the command line names, or the one that goes without saying."""
+        if text is None:
+            return default
+        try:
+            wanted = Version(text)
+        except InvalidVersion as error:
+            raise UsageError(
+                problem=f"{option}: {text!r} is not a version", advice=("write 2.3.8",)
+            ) from error
+        known = [each.version for each in found]
+        if wanted not in known:
+            below = max((one for one in known if one < wanted), default=None)
+            above = min((one for one in known if one > wanted), default=None)
+            raise ReleaseNotFound(
+                name=str(self._name),
+                wanted=text,
+                addresses=(f"the command line   {option} {text}",),
+                nearest=tuple(str(one) for one in (below, above) if one is not None),
+            )
+        return wanted
+
+    def _tell_opening(self) -> None:
+        for name, line in self.lines.items():
+            newer = len(line.versions) - 1
+            self._say(
+                f"{name}: {self._name} {line.current} is yours; from {line.good} to {line.bad} "
+                f"{newer} release{'s' if newer != 1 else ''}."
+            )
+
+    # -- the package, or its company
+
+    def _tell_company_apart(self) -> None:
+        """Where the first bad release moves others, find out if it is bad without them."""
+        quests = []
+        for line in self.lines.values():
+            company = self._company(line)
+            search = line.quest.search if line.quest else None
+            if company and search is not None and search.last_good is not None:
+                quest = SetQuest({**company, str(self._name): search.last_good})
+                quests.append((line, quest))
+        self._driver.drive([(line.bench.settle, quest) for line, quest in quests])
+        for line, quest in quests:
+            if quest.results:
+                line.company = quest.result
+
+    @staticmethod
+    def _company(line: _Line) -> dict[str, Version]:
+        """What the first bad release brings along that the last good one does not have."""
+        quest = line.quest
+        if quest is None or quest.search.first_bad is None or quest.search.last_good is None:
+            return {}
+        bad, good = (
+            _moved(quest.results.get(each, []))
+            for each in (quest.search.first_bad, quest.search.last_good)
+        )
+        return {
+            name: Version(after)
+            for name, (_, after) in bad.items()
+            if after is not None and good.get(name, (None, None))[1] != after
+        }
+
+    # -- the report
+
+    def report(self, header: Mapping[str, Any], *, interrupted: bool) -> BisectReport:
+        """What is known now."""
+        result = {name: self._bisected(line) for name, line in self.lines.items() if line.quest}
+        return BisectReport(
+            **header,
+            sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
+            status=self._status(result, interrupted=interrupted),
+            mode=self._options.mode or "keep",
+            columns={place.name: place.python for place in self.places},
+            baseline={place.name: self._baseline(place.name) for place in self.places},
+            error="; ".join(dict.fromkeys(e.summary for e in self._driver.failed.values())),
+            not_tested=dict(self._driver.not_tested),
+            files=self._files(),
+            package=str(self._name),
+            result=result,
+        )
+
+    def _status(self, result: Mapping[str, Bisected], *, interrupted: bool) -> Status:
+        if interrupted:
+            return "interrupted"
+        if self._driver.failed or not result:
+            return "error"
+        kinds = {one.status for one in result.values()}
+        if "all-bad" in kinds:
+            return "baseline-red"
+        if "inconclusive" in kinds:
+            return "inconclusive"
+        return "broken" if kinds & {"found", "hole"} else "ok"
+
+    def _baseline(self, name: str) -> Baseline:
+        line = self.lines.get(name)
+        results = line.quest.results.get(line.good, []) if line and line.quest else []
+        if not results:
+            reason = self._driver.not_tested.get(name, "it was not run to its end")
+            return Baseline(outcome=None, reason=reason)
+        first = results[0]
+        trial = first.shown.trial if first.shown else None
+        return Baseline(
+            outcome=first.outcome,
+            trial=trial.id if trial else None,
+            seconds=trial.seconds if trial else 0.0,
+            reason=first.reason,
+            log=trial.log if trial else "",
+        )
+
+    def _files(self) -> tuple[str, ...]:
+        found = [
+            place.partition(":")[0]
+            for line in self.lines.values()
+            for place in line.bench.places_of(self._name)
+        ]
+        return tuple(dict.fromkeys(found))
+
+    def _bisected(self, line: _Line) -> Bisected:
+        quest = line.quest
+        if quest is None:
+            return Bisected(status="inconclusive", current=str(line.current))
+        search = quest.search
+        first_bad = search.first_bad
+        deciding = quest.results.get(first_bad or line.good, [])
+        failed = next((one for one in deciding if one.outcome is not Outcome.PASS), None)
+        trial = failed.shown.trial if failed and failed.shown else None
+        failure = trial.failure if trial else None
+        newest = search.newest
+        found = first_bad is not None and search.status in {"found", "hole"}
+        return Bisected(
+            status=search.status,
+            current=str(line.current),
+            last_good=_text(search.last_good),
+            first_bad=_text(first_bad),
+            unknown=tuple(str(one) for one in search.unknown),
+            bad_ranges=tuple((str(low), str(high)) for low, high in search.bad_ranges),
+            fixed_in=_text(search.fixed_in),
+            newest=None if newest is None else Newest(
+                version=str(newest.version),
+                outcome=newest.outcome,
+                same_signature=None if newest.outcome is Outcome.PASS else newest.same_signature,
+            ),
+            requirement=search.requirement(str(self._name), line.current) if found else "",
+            releases=tuple(str(one) for one in line.versions),
+            tested={
+                str(version): self._seen(search, results)
+                for version, results in sorted(quest.results.items())
+            },
+            dates={str(version): date for version, date in line.dates.items()
+                   if version in set(line.versions)},
+            moved=dict(_moved(deciding)) if found else {},
+            blame=self._blame(line),
+            reason=_reason(failed),
+            failing=dict(failure.tests) if failure else {},
+            excerpt=failure.excerpt if failure else "",
+            log=trial.log if trial else "",
+            trials=tuple(
+                one.shown.trial.id for results in quest.results.values() for one in results
+                if one.shown
+            ),
+        )  # fmt: skip
+
+    @staticmethod
+    def _seen(
+        search: Bisect, results: Sequence[Result]
+    ) -> Literal["good", "bad", "other", "unknown"]:
+        outcomes = [one.outcome for one in results]
+        red = [one for one in results if one.outcome in {Outcome.FAIL, Outcome.TIMEOUT}]
+        if Outcome.PASS in outcomes and not red:
+            return "good"
+        if not red:
+            return "unknown"
+        same = search.signature in {one.signature for one in red} or search.signature == _SOUGHT
+        return "bad" if same else "other"
+
+    def _blame(self, line: _Line) -> Literal["package", "company", ""]:
+        if line.company is None or line.quest is None:
+            return ""
+        if line.company.outcome is Outcome.PASS:
+            return "package"
+        same = line.company.signature == line.quest.search.signature
+        return "company" if line.company.outcome is Outcome.FAIL and same else ""
+
+
+def _moved(results: Sequence[Result]) -> Mapping[str, tuple[str | None, str | None]]:
+    return next((one.moved for one in results if one.shown), {})
+
+
+def _reason(result: Result | None) -> str:
+    if result is None:
+        return ""
+    failure = result.shown.trial.failure if result.shown else None
+    return failure.exception if failure and failure.exception else result.reason
+
+
+def _text(version: Version | None) -> str | None:
+    return None if version is None else str(version)
+
+
+def _dates(found: Releases) -> dict[Version, str]:
+    """When each release was uploaded, where the index tells."""
+    dates = {}
+    for release in found:
+        times = [file.upload_time for file in release.files if file.upload_time is not None]
+        if times:
+            dates[release.version] = min(times).date().isoformat()
+    return dates
