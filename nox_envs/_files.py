@@ -23,9 +23,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from nox_envs.errors import DiskFull, NoPermission
+
 __all__ = [
     "append_line",
+    "claim",
     "create",
+    "explained",
     "make_directory",
     "move_into",
     "parse_toml",
@@ -183,6 +187,29 @@ def make_directory(path: Path) -> Path:
     """Make a directory and those above it, unless they are there."""
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def claim(path: Path) -> bool:
+    """Make a directory that is not there yet; False where somebody else has made it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """What the disk refuses is a `NoxEnvsError`; `path` is meant where the system names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise DiskFull(path=str(error.filename or path)) from error
+        if isinstance(error, PermissionError):
+            raise NoPermission(path=str(error.filename or path)) from error
+        raise
 
 
 def create(path: Path) -> FileIO:

@@ -12,10 +12,12 @@ from nox_envs import _files, _host, settings
 from nox_envs.errors import NoxEnvsError, UsageError
 from nox_envs.gather import Noxfile
 from nox_envs.report import applied, as_json, as_markdown, as_terminal
+from nox_envs.report.facts import UpgradeReport
 from nox_envs.report.view import Commands
 from nox_envs.upgrade import options as reading
 from nox_envs.upgrade.column import Place
 from nox_envs.upgrade.conduct import Conduct
+from nox_envs.upgrade.records import broken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
     import nox
 
-    from nox_envs.report.facts import UpgradeReport
-    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.report.facts import Report
+    from nox_envs.upgrade.options import Kind, UpgradeOptions
 
 __all__ = ["run"]
 
@@ -37,13 +39,15 @@ _FORMAT = 1
 """Raised when what a trial showed is no longer to be believed by a later version."""
 
 
-def run(name: str, session: nox.Session, sessions: Sequence[Any], hold: Sequence[str]) -> None:
+def run(
+    kind: Kind, name: str, session: nox.Session, sessions: Sequence[Any], hold: Sequence[str]
+) -> None:
     """Run the campaign that the noxfile has under a name, over the cells of some sessions."""
     settings.forget_path()
     try:
-        options = reading.parse(session.posargs, session=name)
+        options = reading.parse(session.posargs, session=name, kind=kind)
         if options.help:
-            sys.stdout.write(reading.usage(name))
+            sys.stdout.write(reading.usage(name, kind))
             return
         if isinstance(session.python, str):  # `-P 3.12`
             options = replace(options, pythons=(*options.pythons, session.python))
@@ -52,10 +56,13 @@ def run(name: str, session: nox.Session, sessions: Sequence[Any], hold: Sequence
                 problem=f"{name} needs environments, and --no-venv makes none",
                 advice=("run it without --no-venv",),
             )
+        if kind == "bisect" and len(options.asked) != 1:
+            raise _no_package(name, session)
         limits = reading.held(hold)
         options = replace(options, hold={**limits, **options.hold})
         places = _chosen(_places(sessions, options), options)
         conduct = Conduct(
+            kind=kind,
             session=name,
             places=places,
             options=options,
@@ -73,6 +80,15 @@ def run(name: str, session: nox.Session, sessions: Sequence[Any], hold: Sequence
             _conclude(conduct, session)
     except NoxEnvsError as error:
         _abort(session, error)
+
+
+def _no_package(name: str, session: nox.Session) -> UsageError:
+    """What to do where a bisection is not told of which package."""
+    breaking = broken(session.cache_dir.absolute() / "nox-envs" / "campaigns")
+    advice = [f"nox -s {name} -- NAME"]
+    if breaking:
+        advice.append(f"the last upgrade run found these breaking: {', '.join(breaking)}")
+    return UsageError(problem=f"{name} needs a package, one at a time", advice=tuple(advice))
 
 
 def _abort(session: nox.Session, error: NoxEnvsError) -> NoReturn:
@@ -194,18 +210,25 @@ def _apply(conduct: Conduct, session: nox.Session) -> None:
     _print(f"\n{text}")
 
 
-def _failing(found: UpgradeReport) -> Mapping[str, str]:
+def _failing(found: Report) -> Mapping[str, str]:
     """Kinds of `--fail-on` that hold, and why."""
     kinds = {}
     if found.status == "baseline-red":
-        kinds["baseline"] = "the tests fail already with the versions you have."
+        kinds["baseline"] = "the tests fail already with the versions you have"
     if found.status == "error":
-        kinds["error"] = found.error or "there is no answer."
-    verdicts = {each.verdict.value for one in found.candidates for each in one.verdicts.values()}
+        kinds["error"] = found.error or "there is no answer"
+    verdicts = _verdicts(found)
     if found.status == "inconclusive" or verdicts & {"inconclusive", "flaky"}:
-        kinds["inconclusive"] = "there is no answer for all of it."
+        kinds["inconclusive"] = "there is no answer for all of it"
     if verdicts & {"breaks", "capped", "blocked"}:
-        kinds["breaks"] = "not every newer release passes."
+        kinds["breaks"] = "not every newer release passes"
     if found.not_tested:
-        kinds["not-tested"] = f"{', '.join(found.not_tested)} was not tested."
+        kinds["not-tested"] = f"{', '.join(found.not_tested)} was not tested"
     return kinds
+
+
+def _verdicts(found: Report) -> set[str]:
+    """The verdicts of an upgrade campaign; of a bisection, what they would be called."""
+    if isinstance(found, UpgradeReport):
+        return {each.verdict.value for one in found.candidates for each in one.verdicts.values()}
+    return {"breaks"} if found.status == "broken" else set()

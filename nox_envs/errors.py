@@ -24,6 +24,7 @@ __all__ = [
     "LockInvalid",
     "Mistake",
     "NeedsUv",
+    "NewerJournal",
     "NoPermission",
     "NoWheel",
     "NotApplied",
@@ -432,6 +433,26 @@ class UsageError(NoxEnvsError):
     @property
     def hints(self) -> tuple[str, ...]:
         return self.advice
+
+
+@dataclass(kw_only=True, eq=False)
+class NewerJournal(NoxEnvsError):
+    """A journal that a newer nox-envs has written."""
+
+    path: str
+    schema: int
+    known: int
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.path} was written by a newer nox-envs (schema {self.schema}; "
+            f"this one reads up to {self.known})"
+        )
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        return ("upgrade nox-envs, or run the campaign without --resume",)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -7,7 +7,6 @@ stamp is written last, so that whatever was interrupted is not mistaken for comp
 from __future__ import annotations
 
 import contextlib
-import errno
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -19,8 +18,6 @@ from packaging.version import Version
 
 from nox_envs import _files, _process
 from nox_envs.errors import (
-    DiskFull,
-    NoPermission,
     NoxEnvsError,
     StaleEnvironment,
     WrongEnvironment,
@@ -68,16 +65,12 @@ def workshop(job: Job, variables: Mapping[str, str]) -> Iterator[Planner]:
 
     `variables` are those of the user's shell. What the disk refuses is a `NoxEnvsError`.
     """
-    try:
-        with _files.scratch("cell", within=job.cache / _SCRATCH) as scratch:
-            tools = Toolbox(job=job, variables=variables, scratch=scratch)
-            yield Planner(job=job, tools=tools, scratch=scratch)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise DiskFull(path=str(error.filename or job.environment)) from error
-        if isinstance(error, PermissionError):
-            raise NoPermission(path=str(error.filename or job.environment)) from error
-        raise
+    with (
+        _files.explained(job.environment),
+        _files.scratch("cell", within=job.cache / _SCRATCH) as scratch,
+    ):
+        tools = Toolbox(job=job, variables=variables, scratch=scratch)
+        yield Planner(job=job, tools=tools, scratch=scratch)
 
 
 def provision(job: Job, variables: Mapping[str, str]) -> Provisioned:

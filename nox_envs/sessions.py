@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nox_envs.declaration import Declaration
     from nox_envs.options import Options
     from nox_envs.pyproject import Pyproject
+    from nox_envs.upgrade.options import Kind
 
 __all__ = ["campaigns", "pythons", "session"]
 
@@ -96,7 +97,10 @@ def pythons(pyproject: str | os.PathLike[str] = "pyproject.toml") -> list[str]:
     raise _refusal(DeclarationError(where=path.name, mistakes=(mistake,)))
 
 
-_CAMPAIGNS = {"upgrade": "Which newer releases can I take today, together?"}
+_CAMPAIGNS: Mapping[Kind, tuple[str, str]] = {
+    "upgrade": ("Which newer releases can I take today, together?", "-- --help"),
+    "bisect": ("Which release of NAME broke me?", "-- NAME"),
+}
 """The sessions that `campaigns` registers, and what `nox -l` says of them."""
 
 
@@ -116,7 +120,9 @@ def campaigns(
     """
     caller = sys._getframe(1)  # noqa: SLF001 - as warnings does
     where = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}, nox_envs.campaigns"
-    names = [only] if isinstance(only, str) else list(_CAMPAIGNS if only is None else only)
+    names: list[Any] = (
+        [only] if isinstance(only, str) else list(_CAMPAIGNS if only is None else only)
+    )
     limits = [hold] if isinstance(hold, str) else list(hold)
     mistakes = _campaign_mistakes(sessions, names, suffix, limits)
     if mistakes:
@@ -126,7 +132,7 @@ def campaigns(
 
 
 def _campaign_mistakes(
-    sessions: Sequence[Any], names: Sequence[str], suffix: str, limits: Sequence[str]
+    sessions: Sequence[Any], names: Sequence[Any], suffix: str, limits: Sequence[str]
 ) -> list[Mistake]:
     mistakes = []
     if not sessions:
@@ -161,15 +167,16 @@ def _is_requirement(text: str) -> bool:
 
 
 def _register_campaign(
-    campaign: str, name: str, sessions: Sequence[Any], limits: Sequence[str]
+    kind: Kind, name: str, sessions: Sequence[Any], limits: Sequence[str]
 ) -> None:
     def run(session: nox.Session) -> None:
         from nox_envs import campaigning  # noqa: PLC0415 - not needed to list sessions
 
-        campaigning.run(name, session, sessions, limits)
+        campaigning.run(kind, name, session, sessions, limits)
 
     run.__name__ = run.__qualname__ = name.replace("-", "_")
-    run.__doc__ = f"{_CAMPAIGNS[campaign]}  (nox -s {name} -- --help)"
+    question, words = _CAMPAIGNS[kind]
+    run.__doc__ = f"{question}  (nox -s {name} {words})"
     nox.session(name=name, python=False, venv_backend="none", default=False)(run)
 
 

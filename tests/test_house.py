@@ -73,9 +73,9 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     },
     "7 campaigns": {
         "upgrade": {
-            "upgrade.apply", "upgrade.bench", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
+            "upgrade.apply", "upgrade.bench", "upgrade.bisection", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
             "upgrade.conduct", "upgrade.drive", "upgrade.findings", "upgrade.quests", "upgrade.records",
-            "upgrade.trials",
+            "upgrade.threads", "upgrade.trials",
         },
     },
     "8 front doors": {"nox": {"_host", "campaigning", "on_trial", "running", "sessions", ""}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nox_envs.report import blocks, marks
 from nox_envs.report.escape import block, code
@@ -69,12 +69,12 @@ def opening(view: View[Report], answer: Sequence[str]) -> str:
     return "\n".join([*said, *missing])
 
 
-def asked(view: View[Any]) -> str:
+def asked(view: View[Report]) -> str:
     """As `` `test` on Python 3.11 and 3.12, 2026-11-01, 9 trials.``; Markdown."""
     sessions = joined([code(one) for one in view.report.sessions])
-    facts = [f"{sessions} on {'Python ' * view.columns.are_pythons}{view.where(view.tested)}"]
-    if not view.tested:
-        facts = [sessions]
+    tested = [name for name in view.report.columns if name not in view.untested]
+    on = " on Python " if view.columns.are_pythons else " on "
+    facts = [f"{sessions}{on}{view.where(tested)}" if tested else sessions]
     facts += [view.report.started[:10], count(len(view.report.trials), "trial")]
     return f"{', '.join(filter(None, facts))}."
 

@@ -13,11 +13,11 @@ from nox_envs.report.words import count, ended, joined, moves, some
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from nox_envs.report.facts import Candidate, Judgement
-    from nox_envs.report.view import UpgradeView
+    from nox_envs.report.facts import Candidate, Judgement, Report
+    from nox_envs.report.view import UpgradeView, View
 
 
-__all__ = ["Paragraph", "paragraphs"]
+__all__ = ["Paragraph", "kept", "paragraphs"]
 
 
 def __dir__() -> list[str]:
@@ -58,7 +58,7 @@ def paragraphs(view: UpgradeView) -> list[Paragraph]:
     for verdict, words in _GROUPED.items():
         said += _grouped(view, verdict, words)
     return [*said, *_no_answers(view), *_failing_before(view), *_afresh(view),
-            *_lifted(view), *_kept(view)]  # fmt: skip
+            *_lifted(view), *kept(view)]  # fmt: skip
 
 
 def _about(view: UpgradeView, candidate: Candidate) -> list[Paragraph]:
@@ -246,15 +246,16 @@ def _lifted(view: UpgradeView) -> list[Paragraph]:
     return [Paragraph(head=f"{which} lifted to ask", rest=":", tests={}, lines=lines)]
 
 
-def _kept(view: UpgradeView) -> list[Paragraph]:
+def kept(view: View[Report]) -> list[Paragraph]:
+    """How to look inside what was kept; none where nothing was."""
     trials = {trial.id: trial for trial in view.report.trials}
     lines = []
     for name, command in view.report.kept.items():
         trial = trials.get(name)
         what = f" ({view.show(trial.cell)}, {trial.outcome})" if trial else ""
         lines.append(f"{view.show(name)}{what}   {view.show(command)}")
-    kept = Paragraph(head="Kept to look inside", rest=":", tests={}, lines=tuple(lines))
-    return [kept] if lines else []
+    what = "Kept to look inside"
+    return [Paragraph(head=what, rest=":", tests={}, lines=tuple(lines))] if lines else []
 
 
 def _trouble(judgement: Judgement) -> tuple[object, ...]:

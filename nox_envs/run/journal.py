@@ -8,12 +8,13 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files
+from nox_envs.errors import NewerJournal
 from nox_envs.outcome import Failure, Outcome, Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Journal", "NewerJournal", "read", "trial_from_dict", "trial_to_dict"]
+__all__ = ["Journal", "read", "trial_from_dict", "trial_to_dict"]
 
 
 def __dir__() -> list[str]:
@@ -21,21 +22,6 @@ def __dir__() -> list[str]:
 
 
 _SCHEMA = 1
-
-
-class NewerJournal(ValueError):
-    """A journal that a newer nox-envs has written."""
-
-    def __init__(self, path: Path, schema: int) -> None:
-        super().__init__(path, schema)
-        self.path = path
-        self.schema = schema
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path} was written by a newer nox-envs "
-            f"(schema {self.schema}; this one reads up to {_SCHEMA})"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +57,7 @@ def read(path: Path) -> list[dict[str, Any]]:
             continue
         if isinstance(record, dict) and isinstance(schema := record.pop("schema", None), int):
             if schema > _SCHEMA:
-                raise NewerJournal(path, schema)
+                raise NewerJournal(path=str(path), known=_SCHEMA, schema=schema)
             records.append(record)
     return records
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ class Ran:
     looked_up: frozenset[str] | None = None
     """Top-level modules that were looked up, of those that were watched."""
     result: TrialResult | None = None
+    offline: str = ""
+    """Why what the session itself installs could not be downloaded, where it failed for that."""
     is_stopping: bool = False
     """Whether pytest stopped before its last test."""
 
@@ -113,8 +116,10 @@ def run(start: Start) -> Ran:
         )
     tests = None
     if start.junit.exists():
-        said = start.redact(_files.read_text(start.junit).encode("utf-8", "surrogateescape"))
-        tests = junit.failures(said.decode("utf-8", "surrogateescape"))
+        tests = junit.failures(_files.read_text(start.junit))
+    if tests is not None:
+        # What XML escapes, no secret is recognised in.
+        tests = {_clean(start, name): _clean(start, said) for name, said in tests.items()}
     return Ran(
         outcome=outcome,
         reason=reason,
@@ -123,8 +128,31 @@ def run(start: Start) -> Ran:
         modules=modules(text),
         looked_up=looked_up,
         result=result,
+        offline=_offline(text),
         is_stopping="stopping after" in text or "Interrupted: " in text,
     )
+
+
+_INSTALLING = re.compile(r"^nox > Command .*\binstall\b.* failed with exit code", re.MULTILINE)
+_OFFLINE = re.compile(
+    r"error sending request for url|Failed to fetch|network was disabled|Connection refused"
+    r"|Could not fetch URL|Max retries exceeded|ReadTimeoutError|ConnectTimeoutError"
+    r"|NewConnectionError|Temporary failure in name resolution|HTTP error 5\d\d"
+    r"|5\d\d (?:Server Error|Internal Server Error|Service Unavailable|Bad Gateway)"
+)
+"""What uv and pip say when the index cannot be reached."""
+
+
+def _offline(log: str) -> str:
+    """The fault of the network for which an install of the session itself failed."""
+    failed = _INSTALLING.search(log)
+    found = _OFFLINE.search(log, 0, failed.start()) if failed else None
+    return found[0] if found else ""
+
+
+def _clean(start: Start, text: str) -> str:
+    said = start.redact(text.encode("utf-8", "surrogateescape"))
+    return said.decode("utf-8", "surrogateescape")
 
 
 def _wait(process: _process.Running, start: Start, begun: float) -> tuple[bool, bool]:

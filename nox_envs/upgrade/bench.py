@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from nox_envs.outcome import Outcome, Verdict
 from nox_envs.resolve.index import NotThere, Unreachable, nearest
 from nox_envs.upgrade.candidates import Prospect, place_of, prospect
 from nox_envs.upgrade.quests import Pins, Result, Want
+from nox_envs.upgrade.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,6 +53,8 @@ _LOOKS = 8
 """Questions to the index side by side."""
 _PAUSES = (0.5, 2.0)
 _BASELINE = Want(pins=())
+_ENDED = {Outcome.PASS, Outcome.FAIL}
+"""Runs that tell how long one takes."""
 
 
 class Bench:
@@ -114,8 +116,7 @@ class Bench:
                 )
         self.missing = frozenset(name for name in options.asked if pins.get(name) is None)
         names = sorted(options.asked or self.column.declared)
-        with ThreadPoolExecutor(_LOOKS) as pool:
-            found = dict(zip(names, pool.map(self.column.releases, names), strict=True))
+        found = side_by_side(self.column.releases, names, at_once=_LOOKS)
         admission = self.column.admission(prerelease=options.pre)
         for name, releases in found.items():
             if isinstance(releases, Unreachable):
@@ -225,8 +226,7 @@ class Bench:
 
     def closures(self) -> tuple[dict[str, frozenset[str] | None], set[frozenset[str]]]:
         """What has to move with each target, and which of them depend on each other."""
-        with ThreadPoolExecutor(self._trials.place.jobs) as pool:
-            found = dict(zip(self.targets, pool.map(self._closure, self.targets), strict=True))
+        found = side_by_side(self._closure, self.targets, at_once=self._trials.place.jobs)
         return found, self._links()
 
     def _closure(self, name: str) -> frozenset[str] | None:
@@ -307,16 +307,19 @@ class Bench:
             return self.accepts(known)
         pins = {str(canonicalize_name(name)) for name, _ in want.pins}
         changes, moved = self._changes(lock, pins)
-        shown = self._trials.run(
-            self.column,
-            lock,
-            changes=changes,
-            moved=moved,
-            attempt=want.attempt,
-            limit=self._limit,
-        )
-        if want.pins == _BASELINE.pins and shown.trial.outcome is Outcome.PASS:
-            self._baseline_seconds = shown.seconds
+        try:
+            shown = self._trials.run(
+                self.column,
+                lock,
+                changes=changes,
+                moved=moved,
+                attempt=want.attempt,
+                limit=self._limit,
+            )
+        except OSError as error:
+            return Result(outcome=Outcome.ERROR, reason=f"{error.strerror}: {error.filename}")
+        if want.pins == _BASELINE.pins and shown.trial.outcome in _ENDED:
+            self._baseline_seconds = max(shown.seconds, self._baseline_seconds or 0.0)
         result = self._judged(shown)
         with self._guard:
             self._memory[memory] = result

@@ -130,30 +130,27 @@ class Bisection:
 
     def run(self) -> None:
         """Find it. Raises nothing for what a trial may show."""
-        try:
-            self.lines = dict(self._driver.plan())
-            if self._driver.failed or not self.lines:
-                return
-            self._tell_opening()
-            options = self._options
-            for line in self.lines.values():
-                search = Bisect(
-                    line.versions,
-                    good=line.good,
-                    bad=line.bad,
-                    jobs=self._trials.place.jobs,
-                    scan=options.scan,
-                    sought=_SOUGHT if options.match else None,
-                    max_trials=options.max_trials,
-                )
-                match = re.compile(options.match) if options.match else None
-                line.quest = _BisectQuest(str(self._name), search, match)
-            self._driver.drive(
-                [(line.bench.settle, line.quest) for line in self.lines.values() if line.quest]
+        self.lines = dict(self._driver.plan())
+        if self._driver.failed or not self.lines:
+            return
+        self._tell_opening()
+        options = self._options
+        for line in self.lines.values():
+            search = Bisect(
+                line.versions,
+                good=line.good,
+                bad=line.bad,
+                jobs=self._trials.place.jobs,
+                scan=options.scan,
+                sought=_SOUGHT if options.match else None,
+                max_trials=options.max_trials,
             )
-            self._tell_company_apart()
-        finally:
-            self._driver.leave()
+            match = re.compile(options.match) if options.match else None
+            line.quest = _BisectQuest(str(self._name), search, match)
+        self._driver.drive(
+            [(line.bench.settle, line.quest) for line in self.lines.values() if line.quest]
+        )
+        self._tell_company_apart()
 
     def close(self) -> None:
         """Wait for what is running, and remove what the columns needed."""

@@ -122,20 +122,17 @@ class Campaign:
 
     def run(self) -> None:
         """Find out what can be upgraded. Raises nothing for what a trial may show."""
-        try:
-            self._open()
-            if self.failed or not self.works:
-                return
-            self._begun = time.monotonic()
-            self._tell_opening()
-            self._search()
-            self._raise_caps()
-            self._find_common()
-            self._prove_fresh()
-            self._say(progress.closing(len(self._trials.trials), time.monotonic() - self._begun))
-            self.finished = not self._trials.place.stop.is_set()
-        finally:
-            self._driver.leave()
+        self._open()
+        if self.failed or not self.works:
+            return
+        self._begun = time.monotonic()
+        self._tell_opening()
+        self._search()
+        self._raise_caps()
+        self._find_common()
+        self._prove_fresh()
+        self._say(progress.closing(len(self._trials.trials), time.monotonic() - self._begun))
+        self.finished = not self._trials.place.stop.is_set()
 
     def close(self) -> None:
         """Wait for what is running, and remove what the columns needed."""

@@ -70,6 +70,11 @@ class Closures:
             )
         )
 
+    def roots_above(self, without: Names) -> dict[Names, Names]:
+        """Units outside a set that need nothing else outside it, each with its closure."""
+        wholes = {self.unit(name): self._whole[name] for name in self._names if name not in without}
+        return {unit: whole for unit, whole in wholes.items() if whole - without == unit}
+
     def additions(self, without: Names) -> list[Names]:
         """The closures of all that can be added to a set."""
         return [self._whole[name] for name in self.sort(self.possible - without)]

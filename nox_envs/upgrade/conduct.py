@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files, settings
 from nox_envs._tree import Stop, Stopped, Tree
@@ -20,9 +20,10 @@ from nox_envs.report import as_json
 from nox_envs.report.progress import Board, tried
 from nox_envs.run import tree
 from nox_envs.upgrade.apply import Applied, apply
+from nox_envs.upgrade.bisection import Bisection
 from nox_envs.upgrade.campaign import Campaign
 from nox_envs.upgrade.findings import report
-from nox_envs.upgrade.records import Record, Records
+from nox_envs.upgrade.records import Record, Records, running
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from nox_envs.errors import NoxEnvsError
-    from nox_envs.report.facts import UpgradeReport
+    from nox_envs.report.facts import Report
     from nox_envs.upgrade.column import Place
-    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.options import Kind, UpgradeOptions
 
 __all__ = ["Conduct", "Conducted"]
 
@@ -50,7 +51,7 @@ _FORMAT = 1
 class Conducted:
     """A campaign that has ended."""
 
-    report: UpgradeReport
+    report: Report
     stopped: Stop | None
     errors: tuple[NoxEnvsError, ...]
     """Why columns could not be planned."""
@@ -60,6 +61,7 @@ class Conducted:
 class Conduct:
     """How one campaign is run for one noxfile."""
 
+    kind: Kind
     session: str
     """What the noxfile calls the campaign."""
     places: Sequence[Place]
@@ -83,6 +85,7 @@ class Conduct:
         started = datetime.now(timezone.utc)
         stop = threading.Event()
         with (
+            _files.explained(self.cache),
             self._directory(started) as (directory, temporary),
             Board(self._clean, terminal=self.terminal) as board,
         ):
@@ -92,7 +95,7 @@ class Conduct:
                 told=lambda trial, cell, changes: board.started(trial, cell, tried(changes)),
                 ended=board.finished,
             )
-            campaign = Campaign(
+            campaign = _KINDS[self.kind](
                 self.places, options=self.options, trials=trials, cache=self.cache, say=board.say
             )
             try:
@@ -101,17 +104,15 @@ class Conduct:
                 stop.set()
                 board.close()
                 campaign.close()
-            found = report(
-                campaign,
-                options=self.options,
-                trials=trials.trials,
-                interrupted=stopped is not None,
-                started=started.isoformat(timespec="seconds"),
-                seconds=round(time.monotonic() - begun, 3),
-                tools=_tools(),
-                directory=os.path.relpath(directory, self.base),
-                kept=trials.kept,
-            )
+            header = {
+                "started": started.isoformat(timespec="seconds"),
+                "seconds": round(time.monotonic() - begun, 3),
+                "tools": _tools(),
+                "trials": tuple(sorted(trials.trials, key=lambda trial: int(trial.id[1:]))),
+                "directory": os.path.relpath(directory, self.base),
+                "kept": dict(trials.kept),
+            }
+            found = _report(campaign, header, self.options, interrupted=stopped is not None)
             _files.write_text(directory / "report.json", as_json.dumps(found))
         errors = {str(error): error for error in campaign.failed.values()}
         return Conducted(report=found, stopped=stopped, errors=tuple(errors.values()))
@@ -176,16 +177,21 @@ class Conduct:
         if self.options.resume and found is None:
             self.say("There is nothing to resume: no interrupted run of the same code.")
         directory = records.enter(found) if found else records.begin(self.session, started)
+        with running(directory), self._temporary(directory) as temporary:
+            yield directory, temporary
+
+    @contextlib.contextmanager
+    def _temporary(self, directory: Path) -> Iterator[Path]:
         if self.options.keep:
             kept = _files.make_directory(directory / "kept")
             try:
-                yield directory, kept
+                yield kept
             finally:
                 for name in ("snapshot", "snapshot.part"):
                     _files.remove(kept / name)
             return
         with _files.scratch(self.session) as temporary:
-            yield directory, temporary
+            yield temporary
 
     def _workplace(self, directory: Path, temporary: Path, stop: threading.Event) -> Workplace:
         shared = any(place.declaration.tree == "shared" for place in self.places)
@@ -208,7 +214,7 @@ class Conduct:
         self.say(settings.redact(line, self.variables))
 
     @staticmethod
-    def _guarded(campaign: Campaign, stop: threading.Event) -> Stop | None:
+    def _guarded(campaign: Campaign | Bisection, stop: threading.Event) -> Stop | None:
         """Run the phases; a signal ends every trial with all that it started."""
         guard = Tree(timeout=None, die_with_parent=False, tag=uuid.uuid4().hex, leave_nothing=True)
         failure: BaseException | None = None
@@ -222,6 +228,24 @@ class Conduct:
         if guard.stop is None and failure is not None:
             raise failure
         return guard.stop
+
+
+_KINDS: Mapping[Kind, type[Campaign | Bisection]] = {
+    "upgrade": Campaign,
+    "bisect": Bisection,
+}
+
+
+def _report(
+    campaign: Campaign | Bisection,
+    header: Mapping[str, Any],
+    options: UpgradeOptions,
+    *,
+    interrupted: bool,
+) -> Report:
+    if isinstance(campaign, Campaign):
+        return report(campaign, header, options=options, interrupted=interrupted)
+    return campaign.report(header, interrupted=interrupted)
 
 
 def _tools() -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Literal
 
 from nox_envs.outcome import Outcome
 from nox_envs.upgrade.closures import Closures
-from nox_envs.upgrade.descent import GUESSES, appearance, descend, extend
+from nox_envs.upgrade.descent import GUESSES, descend, extend
+from nox_envs.upgrade.guilt import Guilt, accuse
 from nox_envs.upgrade.rounds import Rounds
 from nox_envs.upgrade.tally import RUNS, Answer, Ask, Names, Steps, Tally
 
@@ -26,27 +26,17 @@ Status = Literal["found", "no-failure", "all-bad", "inconclusive"]
 
 _A: Names = frozenset()
 _PROOFS = 2
+_PAIRED = 5
+"""Of how many that stay out all pairs are put back, whether they are linked or not."""
 _SURE = 0.95
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guilt:
-    """Names that show a failure by themselves, and none of them without the others."""
-
-    names: Names
-    signature: str | None
-    """What identifies the failure, as it was told."""
-    shown: Ask
-    """A, with the names and what has to move with them: it fails."""
-    absent: tuple[Ask, ...]
-    """The same without each of them: it does not fail so."""
+_HOPELESS = {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}
 
 
 class Culprit:
     """Find what makes B fail, among the names in which it differs from A, and what cures it.
 
     Claim where `found`: A with a culprit and its closure shows the failure that B shows, and
-    without it does not; B without `cure` passed twice, and no member of the cure can be left out.
+    without it does not; B without `cure` passed twice, and no member of the cure can be left out, nor a linked pair.
     These are two sets: of a pair that fails only together either one is a cure, and of two that
     fail each alone both are needed. Other failures, and what cannot be tested, prove nothing.
 
@@ -72,7 +62,7 @@ class Culprit:
     def bound(self) -> int:
         n = len(self._names)
         singles = n * (n + 1) // 2
-        return RUNS * (2 + singles + 2 * GUESSES * n + (n + 1) * (singles + n * n * (n + 3)))
+        return RUNS * (2 + singles + 2 * GUESSES * n + (n + 1) * (singles + n * n * (n + 4)))
 
     @property
     def wants_closures(self) -> bool:
@@ -106,7 +96,8 @@ class Culprit:
         """
         every = frozenset(self._names)
         whole = {name: every if of is None else of for name, of in closures.items()}
-        self._closures = self._mind.closures = Closures(self._names, whole, links)
+        self._closures = Closures(self._names, whole, links)
+        self._mind.learn(self._closures)
         self._rounds.advance()
 
     @property
@@ -122,7 +113,7 @@ class Culprit:
 
     @property
     def culprits(self) -> tuple[Names, ...]:
-        """Groups that show B's failure: one name, or those that fail only together."""
+        """Groups that show B's failure, or each a part of it: one name, or partners."""
         return tuple(each.names for each in self.guilt if each.names not in self.hidden)
 
     @property
@@ -131,8 +122,11 @@ class Culprit:
 
         B's failure hides theirs, or they work only beside what the cure takes back.
         """
-        own = self._mind.own_failure
-        return tuple(each.names for each in self.guilt if self._mind.failure(each) != own)
+        mind = self._mind
+        if mind.is_shared:
+            return ()
+        own = mind.own_failure
+        return tuple(each.names for each in self.guilt if mind.failure(each) != own)
 
     @property
     def guilt(self) -> tuple[Guilt, ...]:
@@ -172,18 +166,17 @@ class _Mind:
 
     def __init__(self, names: Sequence[str], closures: Closures | None) -> None:
         self.tally = Tally(1)
-        self.closures = closures
+        self.closures = closures or Closures(names, {})
+        self.wants_closures = False
         self.status: Status = "inconclusive"
         self.safe: Names | None = None
         self.guilt: tuple[Guilt, ...] = ()
         self.needed: dict[str, Ask] = {}
         self.unproven: Names = frozenset()
+        self.is_shared = False
+        """Whether only all guilty groups together show the failure of B."""
         self._b = frozenset(names)
-        self._waits = False
-
-    @property
-    def wants_closures(self) -> bool:
-        return self._waits and self.closures is None
+        self._is_taught = closures is not None
 
     @property
     def own_failure(self) -> str | None:
@@ -191,6 +184,9 @@ class _Mind:
 
     def failure(self, guilt: Guilt) -> str | None:
         return self.tally.failure(guilt.shown.names)
+
+    def learn(self, closures: Closures) -> None:
+        self.closures, self.wants_closures = closures, False
 
     def add(self, ask: Ask, answer: Answer) -> None:
         self.tally.add(ask, answer)
@@ -208,10 +204,9 @@ class _Mind:
     def steps(self) -> Generator[tuple[Ask, ...], None, None]:
         if not (yield from self._try_ends()):
             return
-        if self.closures is None:
-            self._waits = True
+        if not self._is_taught:
+            self.wants_closures = True
             yield ()
-        assert self.closures
         safe = yield from descend(self.tally, self.closures, self._b, 1, blame=True)
         while True:
             safe = yield from self._put_back(self.closures, safe)
@@ -222,7 +217,7 @@ class _Mind:
             safe = wider
         if not (yield from self._prove(safe)) or safe == self._b:
             return
-        self._conclude(self.closures, safe, proven)
+        yield from self._conclude(self.closures, safe, proven)
 
     def _try_ends(self) -> Steps[bool]:
         """Whether A passes and B fails."""
@@ -246,25 +241,14 @@ class _Mind:
         while True:
             grown = yield from extend(self.tally, safe, closures.additions(safe), 1)
             if grown == safe:
+                roots = closures.roots_above(safe).values()
+                pairs = [one | two for one, two in combinations(roots, 2)]
+                if len(roots) > _PAIRED:
+                    pairs = closures.pairs(safe)
+                grown = yield from extend(self.tally, safe, pairs, 1)
+            if grown == safe:
                 return safe
             safe = grown
-
-    def _accuse(self, closures: Closures, safe: Names) -> Steps[dict[Names, Guilt]]:
-        """Have each that cannot be put back show its failure in A; by what stays out."""
-        proven = dict[Names, Guilt]()
-        for unit in self._roots(closures, safe):
-            whole = closures.of(next(iter(unit)))
-            if self.tally.reds(safe | whole):
-                found = yield from self._group(closures, whole, safe | whole)
-                if found.names:
-                    proven[unit] = found
-        return proven
-
-    def _group(self, closures: Closures, low: Names, top: Names) -> Steps[Guilt]:
-        """Add partners to a closed set until it shows the failure of a wider one."""
-        tally, failure = self.tally, self.tally.failure(top)
-        seeds = [closures.sort(low)[-1]] if low == top else []
-        return (yield from self._minimal(closures, low, top, failure, seeds, tally))
 
     def _doubt(self, closures: Closures, safe: Names) -> Steps[Names]:
         """Run again what decided that something cannot be put back; returns what passes."""
@@ -273,3 +257,43 @@ class _Mind:
             if self.tally.passed(wider):
                 return wider
         return safe
+
+    def _prove(self, names: Names) -> Steps[bool]:
+        """Have a set pass twice; False if it turns out flaky."""
+        tally = self.tally
+        while not tally.reds(names) and len(tally.passes(names)) < _PROOFS:
+            if tally.attempts(names) >= RUNS:
+                return False
+            yield (tally.again(names),)
+        yield from tally.settle(names)
+        return tally.passed(names)
+
+    def _accuse(self, closures: Closures, safe: Names) -> Steps[dict[Names, Guilt]]:
+        """Have each root of what stays out show its failure in A; what could, by its unit."""
+        proven = dict[Names, Guilt]()
+        for unit, whole in closures.roots_above(safe).items():
+            if self.tally.reds(safe | whole):
+                proven[unit] = yield from accuse(self.tally, closures, unit, safe)
+        return proven
+
+    def _conclude(
+        self, closures: Closures, safe: Names, proven: Mapping[Names, Guilt]
+    ) -> Steps[None]:
+        tally = self.tally
+        self.safe = safe
+        self.guilt = tuple({each.names: each for each in proven.values()}.values())
+        left_out = closures.sort(self._b - safe)
+        self.needed = {name: tally.first(safe | closures.of(name)) for name in left_out}
+        roots = closures.roots_above(safe)
+        self.unproven = frozenset().union(*(unit for unit in roots if unit not in proven))
+        if not any(self.failure(each) == self.own_failure for each in self.guilt):
+            together = frozenset[str]().union(*(each.shown.names for each in self.guilt))
+            yield from tally.look([together])
+            self.is_shared = tally.failure(together) == self.own_failure
+            if not self.is_shared:
+                return
+        outcomes = {unit: tally.outcome(safe | whole) for unit, whole in roots.items()}
+        if Outcome.FLAKY not in outcomes.values() and all(
+            outcome in _HOPELESS for unit, outcome in outcomes.items() if unit not in proven
+        ):
+            self.status = "found"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nox_envs.errors import InterpreterMissing, NoxEnvsError, PythonTooOld
 from nox_envs.upgrade.column import Column, Place, opened
+from nox_envs.upgrade.threads import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,8 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_PATIENCE = 15.0
+"""Seconds for trials whose processes have been ended already."""
 _STEP = 0.5
 """Seconds after which a stop is noticed at the latest."""
 
@@ -54,12 +57,12 @@ class Driver(Generic[T]):
         self._prepare = prepare
         self._opened = contextlib.ExitStack()
         self._guard = threading.Lock()
-        self._pool = ThreadPoolExecutor(trials.place.jobs + 1)
+        self._running: dict[Future[Result], tuple[Quest, Want]] = {}
 
     def plan(self) -> Mapping[str, T]:
         """Plan every column, side by side; by the name of its cell."""
         found = {}
-        futures = {place.name: self._pool.submit(self._plan, place) for place in self.places}
+        futures = {place.name: start(self._plan, place) for place in self.places}
         for name, future in futures.items():
             error, ready = future.result()
             if isinstance(error, InterpreterMissing | PythonTooOld):
@@ -95,7 +98,7 @@ class Driver(Generic[T]):
         """
         stop, jobs = self.trials.place.stop, self.trials.place.jobs
         waiting: list[tuple[Callable[[Want], Result], Quest, Want]] = []
-        running: dict[Future[Result], tuple[Quest, Want]] = {}
+        running = self._running
         quests = list(quests)
         while not stop.is_set():
             for settle, quest in quests:
@@ -106,7 +109,7 @@ class Driver(Generic[T]):
                 if running and alone:
                     break
                 settle, quest, want = waiting.pop(0)
-                running[self._pool.submit(settle, want)] = (quest, want)
+                running[start(settle, want)] = (quest, want)
             if not running:
                 return
             done, _ = wait(running, timeout=_STEP, return_when=FIRST_COMPLETED)
@@ -115,11 +118,7 @@ class Driver(Generic[T]):
                 quest.record(want, future.result())
             after()
 
-    def leave(self) -> None:
-        """Start nothing any more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
     def close(self) -> None:
-        """Wait for what is running, and remove what the columns needed."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Wait for trials that are being ended, and remove what the columns needed."""
+        wait(self._running, timeout=_PATIENCE)
         self._opened.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report.facts import (
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from nox_envs.outcome import Trial
     from nox_envs.upgrade.candidates import Prospect
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.quests import Result
@@ -36,15 +35,10 @@ def __dir__() -> list[str]:
 
 def report(
     campaign: Campaign,
+    header: Mapping[str, Any],
     *,
     options: UpgradeOptions,
-    trials: Sequence[Trial],
     interrupted: bool,
-    started: str,
-    seconds: float,
-    tools: Mapping[str, str],
-    directory: str,
-    kept: Mapping[str, str],
 ) -> UpgradeReport:
     """What is known now."""
     works = campaign.works
@@ -61,12 +55,10 @@ def report(
         sets = [work.quest.pins for work in works]
         common = sets[0] if sets[0] and all(one == sets[0] for one in sets) else None
     return UpgradeReport(
+        **header,
         sessions=tuple(dict.fromkeys(place.declaration.name for place in campaign.places)),
         status=_status(campaign, candidates, interrupted=interrupted),
         mode=options.mode or "keep",
-        started=started,
-        seconds=seconds,
-        tools=tools,
         columns={place.name: place.python for place in campaign.places},
         baseline={place.name: baseline[place.name] for place in campaign.places},
         candidates=candidates,
@@ -76,14 +68,11 @@ def report(
             work.name: tuple(work.common) for work in works if campaign.common is not None
         },
         fresh={work.name: _fresh(work.fresh) for work in works if work.fresh is not None},
-        trials=tuple(sorted(trials, key=lambda trial: int(trial.id[1:]))),
         dependencies=max((len(work.bench.column.declared) for work in works), default=0),
         files=tuple(file for file in files if file.endswith((".txt", ".in", ".toml"))),
         pinned=any(work.bench.column.is_pinned for work in works),
-        directory=directory,
         error="; ".join(dict.fromkeys(error.summary for error in campaign.failed.values())),
         not_tested=dict(campaign.not_tested),
-        kept=dict(kept),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,10 +17,10 @@ from nox_envs.upgrade.apply import Proven
 from nox_envs.upgrade.options import UpgradeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Record", "Records"]
+__all__ = ["Record", "Records", "broken", "running"]
 
 
 def __dir__() -> list[str]:
@@ -28,6 +29,7 @@ def __dir__() -> list[str]:
 
 _ANSWERED = {"ok", "broken"}
 _DAY = 24 * 3600
+_LOCK = "running"
 _MOST = 30
 """Campaigns whose locks and logs are kept."""
 
@@ -68,11 +70,12 @@ class Records:
     def begin(self, session: str, started: datetime) -> Path:
         """The directory of a new campaign; the oldest ones make room for it."""
         for old in self._newest_first()[_MOST:]:
-            _files.remove(old)
+            if not _is_running(old):
+                _files.remove(old)
         base = f"{session}-{started.astimezone():%Y%m%d-%H%M%S}"
         names = (f"{base}{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
         directory = next(
-            self.directory / name for name in names if not (self.directory / name).exists()
+            self.directory / name for name in names if _files.claim(self.directory / name)
         )
         return self.enter(directory)
 
@@ -87,7 +90,7 @@ class Records:
     def interrupted(self) -> Path | None:
         """The newest campaign of the same key that did not come to its end."""
         for directory in self._newest_first():
-            same = self._is_equal(_read(directory / "about.json"))
+            same = self._is_equal(_read(directory / "about.json")) and not _is_running(directory)
             if same and _read(directory / "report.json").get("status") not in _ANSWERED:
                 return directory
         return None
@@ -99,7 +102,9 @@ class Records:
         """
         for directory in self._newest_first():
             about, found = _read(directory / "about.json"), _read(directory / "report.json")
-            if not self._is_equal(about) or found.get("status") not in _ANSWERED:
+            if found.get("kind") != "upgrade" or found.get("status") not in _ANSWERED:
+                continue
+            if not self._is_equal(about):
                 continue
             if self._asks() != _NOTHING and about.get("asks") != self._asks():
                 continue
@@ -118,6 +123,41 @@ class Records:
         options = self.options
         hold = {name: limit for name, limit in options.hold.items() if name not in self.held}
         return _asks(replace(options, hold=hold))
+
+
+@contextlib.contextmanager
+def running(directory: Path) -> Iterator[None]:
+    """Tell other processes that a campaign runs; the system takes it back when this one ends."""
+    from filelock import FileLock  # noqa: PLC0415 - not needed to list sessions
+
+    with FileLock(directory / _LOCK):
+        yield
+
+
+def _is_running(directory: Path) -> bool:
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - not needed to list sessions
+
+    try:
+        with FileLock(directory / _LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def broken(directory: Path) -> tuple[str, ...]:
+    """What the last upgrade campaign found breaking."""
+    if not directory.is_dir():
+        return ()
+    for path in sorted(directory.glob("*/report.json"), reverse=True):
+        found = _read(path)
+        if found.get("kind") == "upgrade":
+            names = [
+                candidate["name"] for candidate in found.get("candidates", ())
+                if any(one["verdict"] in {"breaks", "capped"}
+                       for one in candidate["verdicts"].values())
+            ]  # fmt: skip
+            return tuple(names)
+    return ()
 
 
 def _asks(options: UpgradeOptions) -> list[Any]:

@@ -178,6 +178,13 @@ class Tally:
         red = [ask for ask, answer in shown if answer.outcome in _RED]
         return next(iter(red or [ask for ask, _ in shown]), None)
 
+    def first(self, names: Names) -> Ask:
+        """What shows best what a set does, where anything is known of it."""
+        found = self.decisive(names)
+        if found is None:
+            raise ValueError(f"nothing is known of {sorted(names)}")
+        return found
+
     def again(self, names: Names, *, alone: bool = False, ahead: int = 0) -> Ask:
         """The next run of a set, or one after that."""
         return Ask(names=names, attempt=self.attempts(names) + 1 + ahead, alone=alone)

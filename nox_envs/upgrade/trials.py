@@ -14,7 +14,7 @@ from nox_envs import _files, settings
 from nox_envs._processes import TAG_VARIABLE
 from nox_envs.outcome import Changes, Outcome, Trial
 from nox_envs.run import journal, tree, trial
-from nox_envs.run.exchange import TrialOrder
+from nox_envs.run.exchange import TrialOrder, TrialResult
 from nox_envs.run.suspects import suspects
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class Trials:
             keep = place.keeps and ran.outcome in {Outcome.FAIL, Outcome.TIMEOUT}
             if keep:
                 self.kept[draft.id] = self._way_in(home)
-            return _shown(draft, ran)
+            return _shown(draft, ran, lock)
         except OSError as error:
             return Shown(trial=replace(draft, reason=f"{error.strerror}: {error.filename}"))
         finally:
@@ -289,9 +289,16 @@ class Trials:
         return home / "tree" / inside / place.noxfile.name
 
 
-def _shown(draft: Trial, ran: trial.Ran) -> Shown:
+def _shown(draft: Trial, ran: trial.Ran, lock: Lock) -> Shown:
     """What a trial that has ended showed."""
     result, failure = ran.result, ran.failure
+    outcome, reason = ran.outcome, ran.reason
+    replaced = _replaced(result, lock)
+    if replaced:
+        outcome, reason = Outcome.ERROR, f"the session itself installed {replaced}"
+        failure = None
+    elif outcome is Outcome.FAIL and ran.offline:
+        outcome, reason, failure = Outcome.ERROR, f"cannot reach the index ({ran.offline})", None
     exercised: dict[str, bool | None] = {}
     guilty: tuple[str, ...] = ()
     if result is not None:
@@ -303,8 +310,8 @@ def _shown(draft: Trial, ran: trial.Ran) -> Shown:
         failure = replace(failure, suspects=guilty)
     ended = replace(
         draft,
-        outcome=ran.outcome,
-        reason="" if failure and failure.exception else ran.reason,
+        outcome=outcome,
+        reason="" if failure and failure.exception else reason,
         seconds=round(ran.seconds, 3),
         failure=failure,
         looked_up=tuple(sorted(name for name, seen in exercised.items() if seen)),
@@ -317,6 +324,13 @@ def _shown(draft: Trial, ran: trial.Ran) -> Shown:
         seconds=result.seconds if result else 0.0,
         is_stopping=ran.is_stopping,
     )
+
+
+def _replaced(result: TrialResult | None, lock: Lock) -> str:
+    """What the session's function put in the place of pins; then it did not run against them."""
+    there = {str(name) for name in lock.pins}
+    undeclared = result.undeclared if result else {}
+    return ", ".join(f"{name} {text}" for name, text in undeclared.items() if name in there)
 
 
 def default_jobs() -> int:

@@ -186,7 +186,7 @@ def test_one_that_does_not_fit_the_other_pins_is_not_run(
 
 
 def test_the_part_of_a_set_that_passes(upgrade: Upgrade) -> None:
-    """urllib3 2 needs the newer requests, and both need the newer toolbelt, which is not asked."""
+    """urllib3 2 comes with the newer requests only, and breaks the toolbelt, which stays."""
     found = upgrade(REQUESTS, "requests==2.31.0", "urllib3==2.0.7")
     assert (found.code, found.report["status"]) == (0, "broken"), found.out
     assert found.safe == {"requests": "2.31.0"}

@@ -64,6 +64,14 @@ hint: if that is all right, say so in the declaration:   build=["alpha"]""",
         "error: -k is not an option of upgrade\nhint: write -- -k\nhint: or",
     ),
     (
+        errors.NewerJournal(path="journal.jsonl", schema=2, known=1),
+        2,
+        (
+            "error: journal.jsonl was written by a newer nox-envs (schema 2; this one reads up to 1)\n"
+            "hint: upgrade nox-envs, or run the campaign without --resume"
+        ),
+    ),
+    (
         errors.NotApplied(
             reason="not all of it can be written",
             places=("requirements.txt:2   flask: it is hashed",),

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nox_envs.errors import NewerJournal
 from nox_envs.outcome import Failure, Outcome, Trial
-from nox_envs.run.journal import Journal, NewerJournal, read, trial_from_dict, trial_to_dict
+from nox_envs.run.journal import Journal, read, trial_from_dict, trial_to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
