@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nox_envs import _files, _host, settings
-from nox_envs.errors import NoxEnvsError, UsageError
+from nox_envs.errors import NotApplied, NoxEnvsError, UsageError
 from nox_envs.gather import Noxfile
 from nox_envs.report import applied, as_json, as_markdown, as_terminal
 from nox_envs.report.facts import UpgradeReport
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import nox
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
 
     from nox_envs.report.facts import Report
     from nox_envs.upgrade.options import Kind, UpgradeOptions
@@ -33,10 +35,6 @@ __all__ = ["run"]
 
 def __dir__() -> list[str]:
     return __all__
-
-
-_FORMAT = 1
-"""Raised when what a trial showed is no longer to be believed by a later version."""
 
 
 def run(
@@ -49,37 +47,67 @@ def run(
         if options.help:
             sys.stdout.write(reading.usage(name, kind))
             return
-        if isinstance(session.python, str):  # `-P 3.12`
-            options = replace(options, pythons=(*options.pythons, session.python))
         if _host.manages_nothing(session):
             raise UsageError(
                 problem=f"{name} needs environments, and --no-venv makes none",
                 advice=("run it without --no-venv",),
             )
-        if kind == "bisect" and len(options.asked) != 1:
-            raise _no_package(name, session)
-        limits = reading.held(hold)
-        options = replace(options, hold={**limits, **options.hold})
-        places = _chosen(_places(sessions, options), options)
-        conduct = Conduct(
-            kind=kind,
-            session=name,
-            places=places,
+        conduct = _conduct(
+            kind,
+            name,
+            session=session,
+            sessions=sessions,
             options=options,
-            held=set(limits),
-            noxfile=_host.noxfile(session),
-            cache=session.cache_dir.absolute() / "nox-envs",
-            variables=dict(os.environ),
-            host_words=_host.words_for_trials(session),
-            say=session.log,
-            terminal=sys.stderr if sys.stderr.isatty() else None,
+            held=reading.held(hold),
         )
+        words = conduct.records.words() if options.words == ("--resume",) else None
+        if words:  # It goes on with what was asked.
+            options = reading.parse(["--resume", *words], session=name, kind=kind)
+            conduct = _conduct(
+                kind,
+                name,
+                session=session,
+                sessions=sessions,
+                options=options,
+                held=reading.held(hold),
+            )
         if options.apply or options.dry_run:
             _apply(conduct, session)
         else:
             _conclude(conduct, session)
     except NoxEnvsError as error:
         _abort(session, error)
+
+
+def _conduct(
+    kind: Kind,
+    name: str,
+    *,
+    session: nox.Session,
+    sessions: Sequence[Any],
+    options: UpgradeOptions,
+    held: Mapping[NormalizedName, SpecifierSet],
+) -> Conduct:
+    if kind == "bisect" and len(options.asked) != 1 and not options.resume:
+        raise _no_package(name, session)
+    if isinstance(session.python, str):  # `-P 3.12`
+        options = replace(options, pythons=(*options.pythons, session.python))
+    options = replace(options, hold={**held, **options.hold})
+    every = _places(sessions, options)
+    return Conduct(
+        kind=kind,
+        session=name,
+        all_places=every,
+        places=_chosen(every, options),
+        options=options,
+        held=set(held),
+        noxfile=_host.noxfile(session),
+        cache=session.cache_dir.absolute() / "nox-envs",
+        variables=dict(os.environ),
+        host_words=_host.words_for_trials(session),
+        say=session.log,
+        terminal=sys.stderr if sys.stderr.isatty() else None,
+    )
 
 
 def _no_package(name: str, session: nox.Session) -> UsageError:
@@ -165,14 +193,19 @@ def _conclude(conduct: Conduct, session: nox.Session) -> None:
     commands = Commands(upgrade=conduct.session)
     _deliver(as_json.dumps(found), options.json, conduct.base)
     _deliver(as_markdown.render(found, commands=commands), options.markdown, conduct.base)
-    for error in ended.errors:
+    told = {type(error): error for error in reversed(ended.errors)}
+    for error in told.values():
         sys.stderr.write(settings.redact(f"{error}\n", os.environ))
-    if "-" not in {options.json, options.markdown} and not ended.errors:
+    if "-" not in {options.json, options.markdown} and found.status != "error":
         encoding = sys.stdout.encoding or "ascii"
         _print("\n" + as_terminal.render(found, commands=commands, encoding=encoding))
     if ended.stopped is not None:
         raise KeyboardInterrupt(ended.stopped.value)
-    failed = [reason for kind, reason in _failing(found).items() if kind in options.fail_on]
+    failed = [
+        reason for kind, reason in _failing(found).items() if kind in {"error", *options.fail_on}
+    ]
+    if not failed and ended.errors:
+        failed = [error.summary for error in told.values()]
     if failed:
         session.error("; ".join(failed))
 
@@ -192,15 +225,28 @@ def _print(text: str) -> None:
 
 def _apply(conduct: Conduct, session: nox.Session) -> None:
     """Write the set of a finished campaign of today, or of one that is run now."""
+    if not conduct.options.dry_run:
+        conduct.refuse_uncommitted()
     record = None if conduct.options.again else conduct.earlier()
     if record is None:
         _conclude(conduct, session)
         record = conduct.earlier()
     else:
         session.log(applied.using(record.started, datetime.now(timezone.utc)))
+        for path, name in (
+            (conduct.options.json, "report.json"),
+            (conduct.options.markdown, "report.md"),
+        ):
+            _deliver(_files.read_text(record.directory / name), path, conduct.base)
     if record is None or not record.proven.pins:
         _print(f"\n{applied.nothing_to_apply()}")
         return
+    if record.disagreements:
+        raise NotApplied(
+            reason="what your files would give with these releases does not pass today",
+            places=record.disagreements,
+            advice=("pin what comes in as well, to what it passed with",),
+        )
     written = conduct.apply(record)
     if conduct.options.dry_run:
         _print(written.diff)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +87,7 @@ class OnTrial:
         if isinstance(failure, NoxEnvsError):
             reason = settings.redact(failure.summary, os.environ)
         elif failure is not None:
-            reason = settings.redact(f"{type(failure).__name__}: {failure}", os.environ)
+            reason = settings.redact(_told(failure), os.environ)
         result = replace(
             self.result,
             passed=stop is None and failure is None,
@@ -98,3 +99,13 @@ class OnTrial:
             seconds=seconds,
         )
         result.write(Path(self.order.result))
+
+
+def _told(failure: BaseException) -> str:
+    """What was raised, in one line; of nox's own exceptions only what they say."""
+    text = " ".join(str(failure).split())
+    code = re.fullmatch(r"Returned code (-?\d+)", text)
+    if code is not None:
+        return f"exit {code[1]}"
+    own = type(failure).__module__.startswith("nox.")
+    return text or type(failure).__name__ if own else f"{type(failure).__name__}: {text}"

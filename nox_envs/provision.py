@@ -60,14 +60,17 @@ class Provisioned:
 
 
 @contextlib.contextmanager
-def workshop(job: Job, variables: Mapping[str, str]) -> Iterator[Planner]:
+def workshop(
+    job: Job, variables: Mapping[str, str], *, within: Path | None = None
+) -> Iterator[Planner]:
     """A planner with its tools and a place to work, while a cell is planned or provisioned.
 
-    `variables` are those of the user's shell. What the disk refuses is a `NoxEnvsError`.
+    `variables` are those of the user's shell; the place lies `within` the cache, or where it
+    is said. What the disk refuses is a `NoxEnvsError`.
     """
     with (
         _files.explained(job.environment),
-        _files.scratch("cell", within=job.cache / _SCRATCH) as scratch,
+        _files.scratch("cell", within=within or job.cache / _SCRATCH) as scratch,
     ):
         tools = Toolbox(job=job, variables=variables, scratch=scratch)
         yield Planner(job=job, tools=tools, scratch=scratch)

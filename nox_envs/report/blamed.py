@@ -207,6 +207,8 @@ class _Words:
         if guilty.after is None:
             return f"{name} {self.show(guilty.before or '')} is gone, and that breaks you"
         release = f"{name} {self._release(guilty, guilty.after)}"
+        if guilty.partners:
+            release += f" (together with {self.view.named(guilty.partners)})"
         if guilty.brought_in_by and not guilty.declared:
             parents = [self.show(_named(one)) for one in guilty.brought_in_by]
             by = some([self.show(one) for one in guilty.brought_in_by], most=_MOST_NAMED)
@@ -299,8 +301,8 @@ class _Words:
         return some(said, most=_MOST_NAMED)
 
     def _cure(self, one: Blamed, on: str) -> Iterator[Paragraph]:
-        """Where the guilty ones alone do not cure it."""
-        if set(one.cure) <= {guilty.name for guilty in one.culprits}:
+        """Where not exactly the guilty ones have to go back."""
+        if not one.cure or set(one.cure) == {guilty.name for guilty in one.culprits}:
             return
         back = [
             f"{self.show(name)} {self.show(version)}" if version else f"no {self.show(name)}"
@@ -316,7 +318,7 @@ class _Words:
         found = {
             names: tuple(
                 guilty.requirement
-                for guilty in self.report.result[names[0]].culprits
+                for guilty in _curing(self.report.result[names[0]])
                 if guilty.requirement
             )
             for names in self.groups
@@ -327,6 +329,11 @@ class _Words:
             if requirements:
                 listed = joined([self.show(one) for one in requirements])
                 yield f"Until then{where and ','}{where}{on}:   {listed}"
+
+
+def _curing(one: Blamed) -> list[Guilty]:
+    """The guilty ones whose requirements are enough: of two that need each other, one is."""
+    return [guilty for guilty in one.culprits if guilty.name in one.cure] or list(one.culprits)
 
 
 def _named(requirement: str) -> str:

@@ -137,7 +137,7 @@ def _nothing_newer(view: UpgradeView, candidate: Candidate, judgement: Judgement
         return f"{view.show(judgement.version or '')} passes{there}."
     if not judgement.searched:
         return ""
-    return f"Nothing newer than your {view.show(candidate.current)} passes{there}."
+    return f"Nothing newer than your {view.show(candidate.current)} was found to pass{there}."
 
 
 def _capped(view: UpgradeView, candidate: Candidate) -> str:

@@ -66,21 +66,29 @@ def again(snapshot: Path, target: Path) -> None:
 def _share_repository(source: Path, target: Path, env: Mapping[str, str]) -> None:
     """Let git answer in the copy as it does in the original, without writing to that.
 
-    The copy has its own HEAD and index and takes the rest from the original
-    (gitrepository-layout(5), `commondir`). What was not copied is marked as left out on
-    purpose, so that a clean tree is clean in the copy, too.
+    The copy is a repository of its own, that borrows the objects of the original
+    (gitrepository-layout(5), `objects/info/alternates`): a commit or a tag that is made in it
+    is gone with it. What was not copied is marked as left out on purpose, so that a clean
+    tree is clean in the copy, too.
     """
     places = _git(source, env, "rev-parse", "--absolute-git-dir", "--git-common-dir").splitlines()
     if len(places) != 2:  # noqa: PLR2004 - two answers to two questions
         return
     private, common = Path(places[0]), (source / places[1]).resolve()
     git = target / ".git"
-    git.mkdir(exist_ok=True)
-    (git / "commondir").write_text(f"{common}\n", encoding="utf-8")
+    (git / "objects" / "info").mkdir(parents=True, exist_ok=True)
+    (git / "objects" / "info" / "alternates").write_text(f"{common / 'objects'}\n", "utf-8")
+    for name in ("config", "packed-refs", "shallow", "info/exclude"):
+        if (common / name).is_file():
+            (git / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(common / name, git / name)
+    shutil.copytree(common / "refs", git / "refs", dirs_exist_ok=True)
     for name in ("HEAD", "index"):
         if (private / name).is_file():
             shutil.copyfile(private / name, git / name)
     own = {**env, "GIT_DIR": str(git), "GIT_WORK_TREE": str(target)}
+    # As submodules and worktrees have it: the copy has its own.
+    _git(target, own, "config", "--unset-all", "core.worktree")
     missing = _git(target, own, "ls-files", "-z", "--deleted")
     if missing:
         words = ["git", "update-index", "-z", "--skip-worktree", "--stdin"]
@@ -93,15 +101,17 @@ def digest(
     env: Mapping[str, str],
     include: Iterable[str] = (),
     exclude: Collection[str] = (),
+    commit: bool = True,
 ) -> str:
     """A digest over all that `copy` would copy, and the commit: equal trees build equally.
 
-    `exclude` are names, relative to `source`, of files that do not count.
+    `exclude` are names, relative to `source`, of files that do not count; without `commit`
+    only files do.
     """
     source = source.resolve()
     if source.is_file():
         return hashlib.sha256(source.read_bytes()).hexdigest()
-    described = _git(source, env, "describe", "--always", "--tags", "--long")
+    described = _git(source, env, "describe", "--always", "--tags", "--long") if commit else ""
     total = hashlib.sha256(described.encode())
     names = _listed(source, env) or list(_walked(source))
     for name in sorted({*names, *_included(source, tuple(include))} - set(exclude)):

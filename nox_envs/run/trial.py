@@ -146,7 +146,11 @@ _OFFLINE = re.compile(
 def _offline(log: str) -> str:
     """The fault of the network for which an install of the session itself failed."""
     failed = _INSTALLING.search(log)
-    found = _OFFLINE.search(log, 0, failed.start()) if failed else None
+    if failed is None:
+        return ""
+    # What a silent install has said is printed below, until nox speaks again.
+    end = log.find("\nnox > ", failed.end())
+    found = _OFFLINE.search(log, 0, end if end > 0 else len(log))
     return found[0] if found else ""
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from nox_envs.upgrade.edits import Edit, Edited
 
-__all__ = ["Applied", "Proven", "apply"]
+__all__ = ["Applied", "Proven", "apply", "refuse_uncommitted"]
 
 
 def __dir__() -> list[str]:
@@ -77,7 +77,7 @@ def apply(
     if not write or not edited.texts:
         return Applied(edits=edited.edits, diff=diff, commands=commands)
     if not force:
-        _refuse_uncommitted(base, list(edited.texts), variables)
+        refuse_uncommitted(base, list(edited.texts), variables)
     for name, text in edited.texts.items():
         _files.write_exactly(base / name, text)
     try:
@@ -187,7 +187,8 @@ def _refuse(edited: Edited, columns: Sequence[Column]) -> None:
         )
 
 
-def _refuse_uncommitted(base: Path, names: Sequence[str], variables: Mapping[str, str]) -> None:
+def refuse_uncommitted(base: Path, names: Sequence[str], variables: Mapping[str, str]) -> None:
+    """Raise `NotApplied` where git knows of changes in one of these files."""
     changed = [name for name in names if tree.is_changed(base / name, env=variables)]
     if changed:
         raise NotApplied(
@@ -204,6 +205,7 @@ def _compared(columns: Sequence[Column], proven: Proven) -> int:
         raise NotApplied(
             reason="the edited files do not give the versions that passed",
             places=tuple(dict.fromkeys(wrong)),
+            advice=("pin what differs as well, or have all of it locked",),
             restored=True,
         )
     return max(len(column.current.pins) for column in columns)

@@ -477,7 +477,7 @@ def _outcome(error: NoxEnvsError) -> Outcome:
 def reason_of(error: NoxEnvsError) -> str:
     """Why, in one line; the resolver's own chain where it is the reason."""
     if isinstance(error, Unresolvable):
-        words = " ".join(error.reason.split())
+        words = " ".join(error.reason.split()).rstrip(".")
         start = words.find("ecause ")
         return words[start - 1 :] if start > 0 else words or error.summary
     if isinstance(error, BuildNotAllowed):

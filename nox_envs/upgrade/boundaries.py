@@ -187,9 +187,10 @@ class Boundaries:
     @property
     def _needed(self) -> int:
         """How often a good release has to pass, so that the rarest failure would have come."""
-        bad = [at for at in self.mixed if self._shows(at)]
-        rarest = max((self.passes(at) / len(self.runs[at]) for at in bad), default=0)
-        return max(_PROOFS, ceil(log(_DOUBT) / log(rarest))) if rarest else _PROOFS
+        if not self.mixed:
+            return _PROOFS
+        rarest = max((self.passes(at) + 1) / (len(self.runs[at]) + 2) for at in self.mixed)
+        return min(RUNS, max(_PROOFS, ceil(log(_DOUBT) / log(rarest))))
 
 
 def _kind(answer: Answer) -> str | None:

@@ -299,15 +299,18 @@ class Campaign:
         return [shown.trial.id] if shown else []
 
     def _prove_fresh(self) -> None:
-        """For a library: the set as a new user gets it, with the newest of what nobody declares."""
+        """The set as the user's own files give it today, where they leave releases open.
+
+        Nothing is run where that is the environment that passed already.
+        """
         if self._options.mode is not None or not self.common:
             return
-        works = [work for work in self._green() if not work.bench.column.is_pinned]
-        quests = [(work, SetQuest(work.safe, keep=False)) for work in works]
+        works = [work for work in self._green() if not work.bench.column.is_locked]
+        quests = [(work, SetQuest(work.part_of(self.common), keep=False)) for work in works]
         self._drive(quests)
         for work, quest in quests:
-            if quest.results:
-                work.fresh = work.bench.accepts(quest.result)
+            if quest.results and quest.pins:
+                work.fresh = quest.result
 
     def _green(self) -> list[Work]:
         return [work for work in self.works if not work.red]
@@ -362,8 +365,10 @@ def baseline_of(work: Work) -> Baseline:
         return Baseline(outcome=None, reason="it was not run to its end")
     trial = result.shown.trial if result.shown else None
     failure = trial.failure if trial else None
+    settled = work.quest.search.baseline
+    outcome = trial.outcome if trial else result.outcome
     return Baseline(
-        outcome=trial.outcome if trial else result.outcome,
+        outcome=settled if settled is Outcome.FLAKY else outcome,
         trial=trial.id if trial else None,
         seconds=trial.seconds if trial else 0.0,
         reason=(failure.exception if failure and failure.exception else result.reason),

@@ -145,7 +145,7 @@ def prospect(
     )
     newest = max(young, default=None)
     if hold is not None and not hold and (newest is not None or asked is not None):
-        return replace(plain, target=None, versions=(), verdict=Verdict.HELD, reason="held")
+        return replace(plain, target=None, versions=(), verdict=Verdict.HELD)
     if target is None:
         if newest is not None:
             return replace(

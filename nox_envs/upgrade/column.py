@@ -81,10 +81,14 @@ class Column:
         return self.place.name
 
     @property
+    def is_locked(self) -> bool:
+        """Whether a lock decides every release."""
+        return bool(self.place.declaration.lock or self.place.declaration.locked)
+
+    @property
     def is_pinned(self) -> bool:
         """Whether the user pins what is declared, as applications do."""
-        declaration = self.place.declaration
-        if declaration.lock or declaration.locked:
+        if self.is_locked:
             return True
         asked = [each for requests in self.declared.values() for each in requests]
         pins = [
@@ -171,12 +175,14 @@ class Column:
 
 
 @contextlib.contextmanager
-def opened(place: Place, *, cache: Path, variables: Mapping[str, str]) -> Iterator[Column]:
+def opened(
+    place: Place, *, cache: Path, variables: Mapping[str, str], within: Path | None = None
+) -> Iterator[Column]:
     """Plan a cell; what that takes is there until the end of the `with` statement.
 
-    Raises a `NoxEnvsError`, `InterpreterMissing` among them.
+    It lies `within` the cache, or where it is said. Raises a `NoxEnvsError`, `InterpreterMissing` among them.
     """
-    with _files.scratch("column", within=cache / "scratch") as scratch:
+    with _files.scratch("column", within=within or cache / "scratch") as scratch:
         python = _make_environment(place, scratch / "env", variables)
         job = Job(
             name=place.name,
@@ -192,7 +198,7 @@ def opened(place: Place, *, cache: Path, variables: Mapping[str, str]) -> Iterat
             no_install=False,
             recreate=_never,
         )
-        with workshop(job, variables) as planner:
+        with workshop(job, variables, within=within) as planner:
             interpreter = planner.interpreter()
             gathered, wheels = planner.build(planner.gather(interpreter), interpreter)
             current = planner.lock(gathered, wheels)

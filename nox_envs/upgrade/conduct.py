@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files, settings
 from nox_envs._tree import Stop, Stopped, Tree
-from nox_envs.report import as_json
+from nox_envs.errors import NoxEnvsError
+from nox_envs.report import as_json, as_markdown
 from nox_envs.report.progress import Board, tried
+from nox_envs.report.view import Commands
 from nox_envs.run import tree
-from nox_envs.upgrade.apply import Applied, apply
+from nox_envs.upgrade.apply import Applied, apply, refuse_uncommitted
 from nox_envs.upgrade.bisection import Bisection
 from nox_envs.upgrade.campaign import Campaign
 from nox_envs.upgrade.findings import report
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from nox_envs.errors import NoxEnvsError
     from nox_envs.report.facts import Report
     from nox_envs.upgrade.column import Place
     from nox_envs.upgrade.options import Kind, UpgradeOptions
@@ -43,6 +44,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_JSON, _MARKDOWN = "report.json", "report.md"
 _FORMAT = 1
 """Raised when what a trial showed is no longer to be believed by a later version."""
 
@@ -64,7 +66,10 @@ class Conduct:
     kind: Kind
     session: str
     """What the noxfile calls the campaign."""
+    all_places: Sequence[Place]
+    """The cells of all its sessions."""
     places: Sequence[Place]
+    """Those that are asked about."""
     options: UpgradeOptions
     held: Collection[str]
     noxfile: Path
@@ -91,7 +96,7 @@ class Conduct:
         ):
             trials = Trials(
                 self._workplace(directory, temporary, stop),
-                key=self.records.key,
+                key=_digest([self.records.key, self.options.posargs, self.options.timeout]),
                 told=lambda trial, cell, changes: board.started(trial, cell, tried(changes)),
                 ended=board.finished,
             )
@@ -113,13 +118,35 @@ class Conduct:
                 "kept": dict(trials.kept),
             }
             found = _report(campaign, header, self.options, interrupted=stopped is not None)
-            _files.write_text(directory / "report.json", as_json.dumps(found))
-        errors = {str(error): error for error in campaign.failed.values()}
+            errors: dict[str, NoxEnvsError] = {str(e): e for e in campaign.failed.values()}
+            try:
+                self._write(found, directory)
+            except NoxEnvsError as error:  # The answer is told all the same.
+                errors[str(error)] = error
         return Conducted(report=found, stopped=stopped, errors=tuple(errors.values()))
+
+    def _write(self, found: Report, directory: Path) -> None:
+        document = as_markdown.render(found, commands=Commands(upgrade=self.session))
+        with _files.explained(directory):
+            _files.write_text(directory / _JSON, as_json.dumps(found))
+            _files.write_text(directory / _MARKDOWN, document)
 
     def earlier(self) -> Record | None:
         """A campaign of the last day that answers the same question."""
         return self.records.finished(datetime.now(timezone.utc))
+
+    def refuse_uncommitted(self) -> None:
+        """Raise `NotApplied` for changes in files that may have to be edited."""
+        if not self.options.force:
+            names = [
+                _joined(place.declaration.directory, name)
+                for place in self.places
+                for name in (
+                    *place.declaration.requirements, *place.declaration.constraints,
+                    "pyproject.toml",
+                )
+            ]  # fmt: skip
+            refuse_uncommitted(self.base, list(dict.fromkeys(names)), self.variables)
 
     def apply(self, record: Record) -> Applied:
         """Write what was proven to the user's files; raises a `NoxEnvsError`."""
@@ -149,20 +176,27 @@ class Conduct:
         """
         env = settings.tool_environment(self.variables, kind="build", directory=self.base)
         top = tree.root(self.base, env=env)
-        own = [os.path.relpath(self.base / name, top).replace(os.sep, "/") for name in written]
+        inside = os.path.relpath(self.base.resolve(), top)
         facts = [
             _FORMAT,
-            tree.digest(top, env=env, include=self._include, exclude=own),
-            list(self.options.posargs),
-            self.options.timeout,
-            self.options.mode,
-            sorted([place.name, sorted(place.declaration.env.items())] for place in self.places),
+            tree.digest(
+                top,
+                env=env,
+                include=[_joined(inside, glob) for glob in self._include],
+                exclude=[_joined(inside, name) for name in written],
+                commit=False,
+            ),
+            sorted(
+                [place.name, sorted(place.declaration.env.items())] for place in self.all_places
+            ),
         ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+        return _digest(facts)
 
     @property
     def _include(self) -> tuple[str, ...]:
-        globs = [each for place in self.places for each in place.declaration.tree_include]
+        """The globs of ignored files that trials need, relative to the noxfile."""
+        declared = [place.declaration for place in self.places]
+        globs = [_joined(one.directory, glob) for one in declared for glob in one.tree_include]
         return tuple(dict.fromkeys(globs))
 
     @contextlib.contextmanager
@@ -187,7 +221,7 @@ class Conduct:
             try:
                 yield kept
             finally:
-                for name in ("snapshot", "snapshot.part"):
+                for name in ("snapshot", "snapshot.part", "columns"):
                     _files.remove(kept / name)
             return
         with _files.scratch(self.session) as temporary:
@@ -246,6 +280,14 @@ def _report(
     if isinstance(campaign, Campaign):
         return report(campaign, header, options=options, interrupted=interrupted)
     return campaign.report(header, interrupted=interrupted)
+
+
+def _digest(facts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def _joined(directory: str, name: str) -> str:
+    return os.path.normpath(f"{directory}/{name}").replace(os.sep, "/")
 
 
 def _tools() -> dict[str, str]:

@@ -77,7 +77,12 @@ class Driver(Generic[T]):
         with contextlib.ExitStack() as stack:
             try:
                 column = stack.enter_context(
-                    opened(place, cache=self._cache, variables=self.trials.place.variables)
+                    opened(
+                        place,
+                        cache=self._cache,
+                        variables=self.trials.place.variables,
+                        within=self.trials.place.temporary / "columns",
+                    )
                 )
                 ready = self._prepare(column)
             except NoxEnvsError as error:

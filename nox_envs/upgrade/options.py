@@ -68,6 +68,8 @@ class UpgradeOptions:
     help: bool = False
     posargs: tuple[str, ...] = ()
     """What follows a second `--`: for the session."""
+    words: tuple[str, ...] = field(default=(), compare=False)
+    """All of it as it was written."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -130,6 +132,7 @@ def parse(words: Sequence[str], *, session: str, kind: Kind = "upgrade") -> Upgr
         lower=getattr(found, "lower", False),
         help=found.help,
         posargs=posargs,
+        words=tuple(words),
     )
 
 

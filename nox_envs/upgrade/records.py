@@ -28,6 +28,7 @@ def __dir__() -> list[str]:
 
 
 _ANSWERED = {"ok", "broken"}
+_SETTLED = {*_ANSWERED, "inconclusive"}
 _DAY = 24 * 3600
 _LOCK = "running"
 _MOST = 30
@@ -40,6 +41,9 @@ class Record:
 
     proven: Proven
     started: datetime
+    directory: Path
+    disagreements: tuple[str, ...] = ()
+    """What comes in and does not pass where the user's files leave releases open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +85,23 @@ class Records:
 
     def enter(self, directory: Path) -> Path:
         """The same directory, with all that a campaign needs in it."""
-        about = {"key": self.key, "asks": self._asks(), "written": self._written}
+        about = {
+            "key": self.key,
+            "asks": self._asks(),
+            "written": self._written,
+            "words": list(self.options.words),
+        }
         _files.write_text(directory / "about.json", json.dumps(about))
         for name in ("locks", "logs"):
             _files.make_directory(directory / name)
         return directory
+
+    def words(self) -> tuple[str, ...] | None:
+        """What the newest interrupted campaign was asked; None where there is none."""
+        directory = self.interrupted()
+        if directory is None:
+            return None
+        return tuple(str(word) for word in _read(directory / "about.json").get("words", ()))
 
     def interrupted(self) -> Path | None:
         """The newest campaign of the same key that did not come to its end."""
@@ -102,15 +118,22 @@ class Records:
         """
         for directory in self._newest_first():
             about, found = _read(directory / "about.json"), _read(directory / "report.json")
-            if found.get("kind") != "upgrade" or found.get("status") not in _ANSWERED:
+            if found.get("kind") != "upgrade" or found.get("status") not in _SETTLED:
                 continue
             if not self._is_equal(about):
                 continue
             if self._asks() != _NOTHING and about.get("asks") != self._asks():
                 continue
             started = datetime.fromisoformat(found["started"])
-            if (now - started).total_seconds() < _DAY:
-                return Record(proven=_proven(directory, found), started=started)
+            record = Record(
+                proven=_proven(directory, found),
+                started=started,
+                directory=directory,
+                disagreements=_disagreements(found),
+            )
+            asked = about.get("asks") == self._asks()
+            if (now - started).total_seconds() < _DAY and (record.proven.pins or asked):
+                return record
         return None
 
     def _newest_first(self) -> list[Path]:
@@ -185,11 +208,29 @@ def _read(path: Path) -> dict[str, Any]:
 def _proven(directory: Path, found: Mapping[str, Any]) -> Proven:
     common = found["safe_set"]["all"]
     locks = {trial["id"]: trial["lock"] for trial in found["trials"]}
+    # What the user's files give where they leave something open.
+    fresh = {
+        cell: one["trial"]
+        for cell, one in found.get("fresh", {}).items()
+        if one["outcome"] == "pass" and one["trial"]
+    }
     return Proven(
         pins={canonicalize_name(name): Version(text) for name, text in common["pins"].items()},
         environments={
-            cell: recorded_pins(_files.read_toml(directory / locks[trials[-1]]))
+            cell: recorded_pins(_files.read_toml(directory / locks[fresh.get(cell, trials[-1])]))
             for cell, trials in common["trials"].items()
             if trials
         },
     )
+
+
+def _disagreements(found: Mapping[str, Any]) -> tuple[str, ...]:
+    lines = []
+    for cell, one in found.get("fresh", {}).items():
+        if one["outcome"] != "pass":
+            moved = ", ".join(
+                f"{name} {before or 'nothing'} -> {after or 'nothing'}"
+                for name, (before, after) in one["moved"].items()
+            )
+            lines.append(f"{cell}: {moved}: {one.get('reason') or one['outcome']}")
+    return tuple(lines)

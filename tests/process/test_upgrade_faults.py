@@ -288,7 +288,7 @@ def test_a_candidate_that_fails_every_other_time_is_flaky(case: Case) -> None:
 
 @pytest.mark.xfail(
     strict=True,
-    reason="one that fails at first is not run again beside a held run, and its last run is reported",
+    reason="the report tells the outcome of its last run",
 )
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_baseline_that_fails_every_other_time_is_flaky(case: Case, jobs: str) -> None:
@@ -399,7 +399,7 @@ def test_what_was_stopped_is_resumed(
         pytest.param(
             "look",
             marks=pytest.mark.xfail(
-                strict=True, reason="Ctrl-C waits for the campaign's own questions to the index"
+                strict=True, reason="it leaves the directories of the columns that it planned"
             ),
         ),
     ],
@@ -456,10 +456,6 @@ def test_trials_end_when_their_campaign_is_killed(case: Case) -> None:
     assert case.count("baseline") == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="both may choose the same directory within a second",
-)
 def test_the_same_campaign_twice_at_once(case: Case) -> None:
     case.declare(
         "assert b.__version__ == '1.0', 'b is broken'",
@@ -502,10 +498,6 @@ def test_the_same_campaign_twice_at_once(case: Case) -> None:
     case.assert_nothing_is_left()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a campaign that still runs is taken for an interrupted one",
-)
 def test_a_campaign_that_runs_is_not_resumed(case: Case) -> None:
     case.declare(
         """
@@ -524,10 +516,6 @@ def test_a_campaign_that_runs_is_not_resumed(case: Case) -> None:
     assert found.report["directory"] != second.report["directory"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="NewerJournal is no NoxEnvsError: a traceback",
-)
 def test_a_journal_of_a_newer_version_is_answered(case: Case) -> None:
     case.declare("assert b.__version__ == '1.0', 'b is broken'")
     assert upgrade(case.bench, "--jobs", "1", "--max-trials", "1").status == "inconclusive"
@@ -574,10 +562,6 @@ def test_the_baseline_tells_how_long_a_run_may_take(
     assert limit_after(Outcome.PASS, seconds, option, declared) == limit
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="only a baseline that passes gives a limit: what hangs beside a red one does so for ever",
-)
 def test_a_run_beside_a_baseline_that_fails_has_a_limit_too() -> None:
     assert limit_after(Outcome.FAIL, 30.0, None, None) == 150.0
 
@@ -660,7 +644,7 @@ def test_an_index_that_is_down_for_the_session_itself_proves_nothing(case: Case)
 
 FULL = {
     "log": '_files.create = lambda path: open("/dev/full", "wb", buffering=0)',
-    "lock": '_files.write_toml = full_for(_files.write_toml, "pylock.t2.toml")',
+    "lock": '_files.write_toml = full_for(_files.write_toml, "pylock.t[2-9].toml")',
     "journal": '_files.append_line = full_for(_files.append_line, "journal.jsonl")',
     "report": '_files.write_text = full_for(_files.write_text, "report.json")',
 }
@@ -670,14 +654,13 @@ FULL = {
     "what",
     [
         "log",
-        *(
-            pytest.param(
-                what,
-                marks=pytest.mark.xfail(
-                    strict=True, reason="an OSError of the campaign itself is a traceback"
-                ),
-            )
-            for what in ("lock", "journal", "report")
+        "lock",
+        "journal",
+        pytest.param(
+            "report",
+            marks=pytest.mark.xfail(
+                strict=True, reason="an answer is not said where its report cannot be written"
+            ),
         ),
     ],
 )
@@ -686,11 +669,12 @@ def test_a_disk_that_is_full_proves_nothing(case: Case, what: str) -> None:
         "assert b.__version__ == '1.0', 'b is broken'" if what in {"log", "lock"} else "",
         driver=f"""
         import errno
+        from fnmatch import fnmatch
         from nox_envs import _files
 
         def full_for(write, name):
             def put(path, *args, **more):
-                if path.name == name and ".nox" in path.parts:
+                if fnmatch(path.name, name) and ".nox" in path.parts:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
                 return write(path, *args, **more)
             return put
@@ -700,8 +684,8 @@ def test_a_disk_that_is_full_proves_nothing(case: Case, what: str) -> None:
     )
     found = upgrade(case.bench, "--jobs", "1")
     case.assert_nothing_is_left()
-    assert "No space left" in found.out or "disk is full" in found.out, found.out
-    if what == "log":
+    assert "o space left" in found.out or "disk is full" in found.out, found.out
+    if what in {"log", "journal"}:
         assert found.report["baseline"][CELL]["outcome"] == "error"
         assert (found.status, found.ran.returncode) == ("error", 1)
     elif what == "lock":
@@ -843,10 +827,6 @@ def test_a_session_may_install_more(case: Case) -> None:
     assert all("gamma 1.0" in log_of(case, found, one) for one in found.trials)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a pin that the session replaces is not compared with the lock: `safe` without a run of it",
-)
 def test_a_session_that_installs_the_old_release_again_proves_nothing(case: Case) -> None:
     case.declare(
         "count('old' if b.__version__ == '1.0' else 'new')",
@@ -861,19 +841,7 @@ def test_a_session_that_installs_the_old_release_again_proves_nothing(case: Case
 # -- secrets
 
 
-@pytest.mark.parametrize(
-    "secret",
-    [
-        pytest.param("S3CRET/x7", id="plain"),
-        pytest.param(
-            'S3&cré"<t7',
-            id="escaped",
-            marks=pytest.mark.xfail(
-                strict=True, reason="pytest's XML is redacted before it is unescaped"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("secret", ["S3CRET/x7", 'S3&cré"<t7'], ids=["plain", "escaped"])
 def test_a_password_in_what_tests_say_is_kept_nowhere(case: Case, secret: str) -> None:
     case.declare(
         """

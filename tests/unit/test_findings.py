@@ -256,17 +256,15 @@ class Conduct:
 def reported(
     campaign: Campaign, trials: list[Trial], options: UpgradeOptions, *, interrupted: bool
 ) -> UpgradeReport:
-    return report(
-        campaign,
-        options=options,
-        trials=trials,
-        interrupted=interrupted,
-        started="2026-11-01T05:00:00Z",
-        seconds=1.0,
-        tools={"nox": "1"},
-        directory="runs/1",
-        kept={},
-    )
+    header = {
+        "started": "2026-11-01T05:00:00Z",
+        "seconds": 1.0,
+        "tools": {"nox": "1"},
+        "trials": tuple(trials),
+        "directory": "runs/1",
+        "kept": {},
+    }
+    return report(campaign, header, options=options, interrupted=interrupted)
 
 
 def only(found: UpgradeReport, name: str) -> Candidate:

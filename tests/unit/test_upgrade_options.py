@@ -29,6 +29,7 @@ def changed(options: UpgradeOptions) -> dict[str, Any]:
     return {
         each.name: value
         for each in fields(options)
+        if each.compare
         if (value := getattr(options, each.name)) != getattr(plain, each.name)
     }
 
