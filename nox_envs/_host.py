@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JustInTime",
+    "beside",
     "cells",
     "declaration_of",
     "dies_with_parent",
@@ -289,6 +290,13 @@ def declaration_of(registered: Any) -> tuple[Declaration, Path, int]:
 def noxfile(session: nox.Session) -> Path:
     """The noxfile that nox has loaded."""
     return Path(_config(session).noxfile).resolve()
+
+
+def beside(name: str, kind: str) -> tuple[str, ...]:
+    """The campaigns that the noxfile has beside one of a kind, without their suffix."""
+    suffix = name.removeprefix(kind)
+    others = ("upgrade", "bisect", "floors", "culprit")
+    return tuple(one for one in others if one != kind and is_taken(f"{one}{suffix}"))
 
 
 def is_taken(name: str) -> bool:

@@ -12,8 +12,7 @@ from nox_envs import _files, _host, settings
 from nox_envs.errors import NotApplied, NoxEnvsError, UsageError
 from nox_envs.gather import Noxfile
 from nox_envs.report import applied, as_json, as_markdown, as_terminal
-from nox_envs.report.facts import UpgradeReport
-from nox_envs.report.view import Commands
+from nox_envs.report.facts import FloorsReport, UpgradeReport
 from nox_envs.upgrade import options as reading
 from nox_envs.upgrade.column import Place
 from nox_envs.upgrade.conduct import Conduct
@@ -97,6 +96,7 @@ def _conduct(
     return Conduct(
         kind=kind,
         session=name,
+        beside=_host.beside(name, kind),
         all_places=every,
         places=_chosen(every, options),
         options=options,
@@ -190,7 +190,7 @@ def _conclude(conduct: Conduct, session: nox.Session) -> None:
     options = conduct.options
     ended = conduct.run()
     found = ended.report
-    commands = Commands(upgrade=conduct.session)
+    commands = conduct.commands
     _deliver(as_json.dumps(found), options.json, conduct.base)
     _deliver(as_markdown.render(found, commands=commands), options.markdown, conduct.base)
     told = {type(error): error for error in reversed(ended.errors)}
@@ -268,6 +268,8 @@ def _failing(found: Report) -> Mapping[str, str]:
         kinds["inconclusive"] = "there is no answer for all of it"
     if verdicts & {"breaks", "capped", "blocked"}:
         kinds["breaks"] = "not every newer release passes"
+    if isinstance(found, FloorsReport) and found.status == "broken":
+        kinds["error"] = "a lower bound does not hold"  # It is a check, no question.
     if found.not_tested:
         kinds["not-tested"] = f"{', '.join(found.not_tested)} was not tested"
     return kinds

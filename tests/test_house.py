@@ -59,13 +59,18 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         },
         # Pure: what a campaign has to think about.
         "upgrade": {
-            "upgrade", "upgrade.closures", "upgrade.descent", "upgrade.edits",
-            "upgrade.highest", "upgrade.options", "upgrade.search", "upgrade.split", "upgrade.tally",
+            "upgrade", "upgrade.bisect", "upgrade.boundaries", "upgrade.bounds",
+            "upgrade.closures", "upgrade.culprit", "upgrade.descent", "upgrade.edits",
+            "upgrade.guilt", "upgrade.highest", "upgrade.lowest", "upgrade.options",
+            "upgrade.rounds", "upgrade.search", "upgrade.split", "upgrade.tally",
         },
         "report": {
-            "report", "report.applied", "report.as_json", "report.as_markdown", "report.as_terminal",
-            "report.columns", "report.escape", "report.facts", "report.headline",
-            "report.paragraphs", "report.progress", "report.summary", "report.view", "report.words",
+            "report", "report.applied", "report.as_json", "report.as_markdown",
+            "report.as_terminal", "report.bisected", "report.blamed", "report.blocks",
+            "report.columns", "report.document", "report.drawn", "report.escape", "report.facts",
+            "report.floored", "report.headline", "report.marks", "report.page",
+            "report.paragraphs", "report.progress", "report.summary", "report.view",
+            "report.words",
         },
     },
     "6 the recipe": {
@@ -74,7 +79,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     "7 campaigns": {
         "upgrade": {
             "upgrade.apply", "upgrade.bench", "upgrade.bisection", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
-            "upgrade.conduct", "upgrade.drive", "upgrade.findings", "upgrade.quests", "upgrade.records",
+            "upgrade.conduct", "upgrade.drive", "upgrade.findings", "upgrade.floors", "upgrade.quests", "upgrade.records",
             "upgrade.threads", "upgrade.trials",
         },
     },

@@ -141,14 +141,9 @@ class _Words:
     # -- the first line
 
     def _headline(self) -> Iterator[str]:
-        if self.report.status == "interrupted":
-            trials = count(len(self.report.trials), "trial")
-            yield f"Interrupted after {trials}. Go on: {self._command('--resume')}"
-        elif self.report.error:
-            yield ended(f"Cannot tell: {self.show(self.report.error)}")
-        elif not self.groups:
-            yield "Cannot tell: nothing was tested."
-        if self.report.status == "interrupted" or self.report.error:
+        stopped = page.unanswered(self.view, self.session, f"{self.report.package} --resume")
+        if stopped or not self.groups:
+            yield stopped or "Cannot tell: nothing was tested."
             return
         for names in self.groups:
             said = self._sentence(names)
@@ -257,7 +252,8 @@ class _Words:
             yield from self._newest(one, on)
             yield from self._company(one, on)
         elif one.status == "all-bad":
-            rest = f": {self._command('--good VERSION')}"
+            command = f"nox -s {self.session} -- {self.report.package} --good VERSION"
+            rest = f": {self.show(command)}"
             yield Paragraph(head="Name a release that works", rest=rest, tests=one.failing)
         elif one.status == "no-failure" and self.view.commands.culprit:
             command = self.show(f"nox -s {self.view.commands.culprit}")
@@ -341,9 +337,6 @@ class _Words:
 
     def _files(self) -> str:
         return f" in {self.view.named(self.report.files)}" if self.report.files else ""
-
-    def _command(self, options: str) -> str:
-        return self.show(f"nox -s {self.session} -- {self.report.package} {options}")
 
 
 def _answer(one: Bisected) -> tuple[object, ...]:

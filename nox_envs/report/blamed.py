@@ -154,16 +154,9 @@ class _Words:
     # -- the first line
 
     def _headline(self) -> Iterator[str]:
-        if self.report.status == "interrupted":
-            session = self.view.commands.culprit or "culprit"
-            trials = count(len(self.report.trials), "trial")
-            command = self.show(f"nox -s {session} -- --resume")
-            yield f"Interrupted after {trials}. Go on: {command}"
-        elif self.report.error:
-            yield ended(f"Cannot tell: {self.show(self.report.error)}")
-        elif not self.groups:
-            yield "Cannot tell: nothing was tested."
-        if self.report.status == "interrupted" or self.report.error:
+        stopped = page.unanswered(self.view, self.view.commands.culprit or "culprit")
+        if stopped or not self.groups:
+            yield stopped or "Cannot tell: nothing was tested."
             return
         for names in self.groups:
             said = self._sentence(names)

@@ -130,13 +130,9 @@ class _Words:
     # -- the first line
 
     def _headline(self) -> Iterator[str]:
-        if self.report.status == "interrupted":
-            session = self.view.commands.floors or "floors"
-            trials = count(len(self.report.trials), "trial")
-            command = self.show(f"nox -s {session} -- --resume")
-            yield f"Interrupted after {trials}. Go on: {command}"
-        elif self.report.error:
-            yield ended(f"Cannot tell: {self.show(self.report.error)}")
+        stopped = page.unanswered(self.view, self.view.commands.floors or "floors")
+        if stopped:
+            yield stopped
         elif self.false:
             yield self._some_false()
         elif self._is_open:

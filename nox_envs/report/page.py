@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nox_envs.report import blocks, marks
 from nox_envs.report.escape import block, code
 from nox_envs.report.headline import gaps
-from nox_envs.report.words import count, joined
+from nox_envs.report.words import count, ended, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nox_envs.report.paragraphs import Paragraph
     from nox_envs.report.view import View
 
-__all__ = ["Drawing", "Grid", "Page", "asked", "markdown", "opening", "terminal"]
+__all__ = ["Drawing", "Grid", "Page", "asked", "markdown", "opening", "terminal", "unanswered"]
 
 
 def __dir__() -> list[str]:
@@ -67,6 +67,15 @@ def opening(view: View[Report], answer: Sequence[str]) -> str:
     while missing and said[-1:] and said[-1].endswith("."):
         said[-1] = f"{said[-1]} {missing.pop(0)}"
     return "\n".join([*said, *missing])
+
+
+def unanswered(view: View[Report], session: str, options: str = "--resume") -> str:
+    """Why the question was not asked to its end; empty where it was."""
+    if view.report.status == "interrupted":
+        trials = len(view.report.trials)
+        when = f"after {count(trials, 'trial')}" if trials else "at the start"
+        return f"Interrupted {when}. Go on: {view.show(f'nox -s {session} -- {options}')}"
+    return ended(f"Cannot tell: {view.show(view.report.error)}") if view.report.error else ""
 
 
 def asked(view: View[Report]) -> str:

@@ -70,7 +70,9 @@ def _about(view: UpgradeView, candidate: Candidate) -> list[Paragraph]:
     }
     groups = folded({name: _trouble(one) for name, one in trouble.items()})
     said = [_paragraph(view, candidate, names, trouble[names[0]]) for names in groups]
-    if not said and candidate in view.left and view.kind(candidate) is Verdict.SAFE:
+    ended_early = view.report.status == "interrupted"
+    safe = view.kind(candidate) is Verdict.SAFE
+    if not said and candidate in view.left and safe and not ended_early:
         what = f"{view.show(candidate.name)} {view.show(candidate.target)}"
         rest = ", but no release of it passed on all columns together with the others."
         said.append(Paragraph(head=f"{what} passes", rest=rest, tests={}))

@@ -138,8 +138,12 @@ def _git(directory: Path, env: Mapping[str, str], *words: str) -> str:
 
 def _listed(source: Path, env: Mapping[str, str]) -> list[str]:
     """Relative to `source`; nothing where all of it is ignored."""
-    listed = _git(source, env, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return [name for name in listed.split("\0") if name]
+    tracked = _git(source, env, "ls-files", "-z", "--cached")
+    others = _git(source, env, "ls-files", "-z", "--others", "--exclude-standard")
+    # Environments and caches are no part of a project, even where nobody told git so.
+    return [name for name in tracked.split("\0") if name] + [
+        name for name in others.split("\0") if name and _SKIPPED.isdisjoint(name.split("/"))
+    ]
 
 
 def _walked(source: Path) -> Iterator[str]:

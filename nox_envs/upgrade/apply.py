@@ -165,13 +165,28 @@ def _in_the_noxfile(columns: Sequence[Column], proven: Proven) -> list[edits.Ref
     return list(found.values())
 
 
+_FEW = 3
+
+
+def _together(
+    refusals: Sequence[edits.Refusal],
+) -> list[tuple[tuple[str, str], list[edits.Refusal]]]:
+    """Refusals of one file for one reason, which need not be told one by one."""
+    found: dict[tuple[str, str], list[edits.Refusal]] = {}
+    for one in refusals:
+        found.setdefault((one.file, one.reason), []).append(one)
+    return list(found.items())
+
+
 def _refuse(edited: Edited, columns: Sequence[Column]) -> None:
     """Everything can be written, or nothing is."""
-    places = [
-        f"{one.file}:{one.line}   {one.name}: {one.reason}" if one.line
-        else f"{one.file}   {one.name}: {one.reason}"
-        for one in edited.refusals
-    ]  # fmt: skip
+    places = []
+    for (file, reason), refusals in _together(edited.refusals):
+        names = [one.name for one in refusals]
+        listed = ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" * (len(names) > _FEW))
+        lines = {one.line for one in refusals}
+        line = f":{lines.pop()}" if len(lines) == 1 and None not in lines else ""
+        places.append(f"{file}{line}   {listed}: {reason}")
     advice = [one.instead for one in edited.refusals if one.instead]
     for column in columns:
         declaration = column.place.declaration

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.trials import Trials
 
-__all__ = ["Campaign", "Work", "baseline_of"]
+__all__ = ["Campaign", "Patient", "Work", "baseline_of"]
 
 
 def __dir__() -> list[str]:
@@ -162,7 +162,7 @@ class Campaign:
 
     def _search(self) -> None:
         """The baselines, everything at once, and the search where that does not pass."""
-        self._drive([(work, _Patient(work)) for work in self.works])
+        self._drive([(work, Patient(work)) for work in self.works])
         for work in self.works:
             quest = work.quest
             work.baseline = quest.baseline
@@ -289,7 +289,7 @@ class Campaign:
         search = Search(sorted(common), jobs=self._trials.place.jobs)
         quest = SearchQuest(common, search, closures=work.bench.closures)
         inner = Work(place=work.place, bench=work.bench, quest=quest)
-        self._drive([(work, _Patient(inner))])
+        self._drive([(work, Patient(inner))])
         smaller = quest.pins
         return {} if len(smaller) >= len(common) else smaller
 
@@ -377,7 +377,7 @@ def baseline_of(work: Work) -> Baseline:
     )
 
 
-class _Patient:
+class Patient:
     """A search that believes no run before it knows how things stand now.
 
     Where it fails as it stands now, it is run again; tests that fail both times do not

@@ -25,6 +25,7 @@ from nox_envs.upgrade.apply import Applied, apply, refuse_uncommitted
 from nox_envs.upgrade.bisection import Bisection
 from nox_envs.upgrade.campaign import Campaign
 from nox_envs.upgrade.findings import report
+from nox_envs.upgrade.floors import Floors
 from nox_envs.upgrade.records import Record, Records, running
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
@@ -66,6 +67,8 @@ class Conduct:
     kind: Kind
     session: str
     """What the noxfile calls the campaign."""
+    beside: tuple[str, ...]
+    """Other campaigns that the noxfile has, without the suffix of their names."""
     all_places: Sequence[Place]
     """The cells of all its sessions."""
     places: Sequence[Place]
@@ -78,6 +81,13 @@ class Conduct:
     host_words: tuple[str, ...]
     say: Callable[[str], None]
     terminal: TextIO | None
+
+    @property
+    def commands(self) -> Commands:
+        """What the noxfile calls the campaigns that can be named as the next step."""
+        suffix = self.session.removeprefix(self.kind)
+        known = {name: name + suffix for name in self.beside}
+        return Commands(**{**known, self.kind: self.session})
 
     @property
     def base(self) -> Path:
@@ -126,7 +136,7 @@ class Conduct:
         return Conducted(report=found, stopped=stopped, errors=tuple(errors.values()))
 
     def _write(self, found: Report, directory: Path) -> None:
-        document = as_markdown.render(found, commands=Commands(upgrade=self.session))
+        document = as_markdown.render(found, commands=self.commands)
         with _files.explained(directory):
             _files.write_text(directory / _JSON, as_json.dumps(found))
             _files.write_text(directory / _MARKDOWN, document)
@@ -228,7 +238,9 @@ class Conduct:
             yield temporary
 
     def _workplace(self, directory: Path, temporary: Path, stop: threading.Event) -> Workplace:
-        shared = any(place.declaration.tree == "shared" for place in self.places)
+        declared = [place.declaration for place in self.places]
+        shared = any(one.tree == "shared" for one in declared)
+        single = shared or any(one.host.get("allow_parallel") is False for one in declared)
         return Workplace(
             directory=directory,
             temporary=temporary,
@@ -238,7 +250,7 @@ class Conduct:
             host_words=self.host_words,
             posargs=self.options.posargs,
             stop=stop,
-            jobs=1 if shared else self.options.jobs or default_jobs(),
+            jobs=1 if single else self.options.jobs or default_jobs(),
             keeps=self.options.keep,
             shared=shared,
             include=self._include,
@@ -248,7 +260,7 @@ class Conduct:
         self.say(settings.redact(line, self.variables))
 
     @staticmethod
-    def _guarded(campaign: Campaign | Bisection, stop: threading.Event) -> Stop | None:
+    def _guarded(campaign: Campaign | Bisection | Floors, stop: threading.Event) -> Stop | None:
         """Run the phases; a signal ends every trial with all that it started."""
         guard = Tree(timeout=None, die_with_parent=False, tag=uuid.uuid4().hex, leave_nothing=True)
         failure: BaseException | None = None
@@ -264,14 +276,15 @@ class Conduct:
         return guard.stop
 
 
-_KINDS: Mapping[Kind, type[Campaign | Bisection]] = {
+_KINDS: Mapping[Kind, type[Campaign | Bisection | Floors]] = {
     "upgrade": Campaign,
     "bisect": Bisection,
+    "floors": Floors,
 }
 
 
 def _report(
-    campaign: Campaign | Bisection,
+    campaign: Campaign | Bisection | Floors,
     header: Mapping[str, Any],
     options: UpgradeOptions,
     *,

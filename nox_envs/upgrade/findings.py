@@ -203,6 +203,9 @@ def _safe(work: Work, name: str, version: Version) -> Judgement:
 
 def _capped(work: Work, name: str, version: Version, one: Prospect) -> Judgement:
     reason, failing, log, trials = _why(work, name)
+    rejection = work.quest.search.rejected.get(name)
+    if rejection is not None and rejection.verdict is Verdict.BLOCKED:
+        reason, failing = f"it needs {', '.join(rejection.blocked_by)}, which is left behind", {}
     if not reason:
         reason = f"{one.target} was not proven"
     return Judgement(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["FAIL_ON", "UpgradeOptions", "held", "parse", "usage"]
+__all__ = ["FAIL_ON", "Kind", "UpgradeOptions", "held", "parse", "usage"]
 
 
 def __dir__() -> list[str]:
@@ -191,7 +191,7 @@ def _parser(session: str, kind: Kind) -> argparse.ArgumentParser:
         help=f"of {', '.join(FAIL_ON)} (default: baseline,inconclusive,error)")  # fmt: skip
     add("--json", default=None, metavar="FILE|-", help="write the report as JSON")
     add("--markdown", default=None, metavar="FILE|-", help="write the report as Markdown")
-    if kind in {"bisect", "culprit"}:
+    if kind != "upgrade":
         parser.set_defaults(apply=False, dry_run=False, again=False, force=False)
         add("--help", action="store_true", help="show this, and run nothing")
         return parser

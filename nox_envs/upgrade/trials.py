@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import uuid
@@ -251,18 +252,25 @@ class Trials:
             result=Path(order.result),
             junit=Path(order.junit),
             evidence=Path(order.evidence),
-            redact=self._redact(column),
+            redact=self._redact(column, home),
             limit=limit,
             stop=place.stop,
         )
 
-    def _redact(self, column: Column) -> Callable[[bytes], bytes]:
-        variables = self.place.variables
+    def _redact(self, column: Column, home: Path) -> Callable[[bytes], bytes]:
+        """Takes secrets out of a log, and the place of what is gone when somebody reads it."""
+        place, variables = self.place, self.place.variables
         directory = column.planner.job.directory
         urls = settings.index_urls(variables, kind="pip", directory=directory)
 
+        inside = re.escape(str(home))
+        libraries = re.compile(rf"{inside}/envs/[^/\s]+/[^\s\"']*?(?=site-packages/)")
+        sources = re.compile(rf"{inside}/tree/")
+
         def clean(text: bytes) -> bytes:
             shown = text.decode("utf-8", errors="surrogateescape")
+            if not place.keeps:
+                shown = sources.sub("", libraries.sub("", shown))
             return settings.redact(shown, variables, urls=urls).encode(
                 "utf-8", errors="surrogateescape"
             )

@@ -195,7 +195,8 @@ def test_the_claim_holds_in_any_history(
         case "no-failure":
             assert not tested & set("FoT")
         case "inconclusive":
-            assert shown[0] in "iue" or set(shown[1 : bad + 1]) <= set("iue") or shown[bad] == "e"
+            top = shown[1 : bad + 1].rstrip("iu")
+            assert shown[0] in "iue" or not top or top.endswith("e")
         case "found" | "hole":
             assert_claim(search, releases, shown, log)
 

@@ -272,7 +272,7 @@ def test_nothing_older_is_tried_unless_it_is_named(facts: dict[str, Any]) -> Non
 def test_what_is_held_stays_where_it_is() -> None:
     one = looked(index("1.0", "2.0"), hold="")
     assert decided(one) == (None, Verdict.HELD)
-    assert (one.reason, one.versions) == ("held", ())
+    assert (one.reason, one.versions) == ("", ())
 
 
 def test_what_is_held_and_has_nothing_newer_is_not_mentioned() -> None:

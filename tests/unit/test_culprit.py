@@ -173,7 +173,8 @@ def worlds(draw: st.DrawFn) -> World:
                 company.update(closures[middle])
     whole: dict[str, Names | None] = {name: frozenset(closures[name]) for name in differing}
     if draw(st.integers(0, 4)) == 4:
-        whole[draw(one)] = None
+        dead = draw(one)
+        whole |= {name: None for name in differing if dead in closures[name]}
     every = [frozenset(pair) for pair in combinations(differing, 2)]
     links = draw(st.sets(st.sampled_from(every), max_size=4)) if every else set()
     red = st.builds(fail, st.sampled_from("stu"), *[st.sampled_from(ABC)] * 2)

@@ -72,6 +72,7 @@ class Workplace:
     jobs: int = 1
     stop: threading.Event = field(default_factory=threading.Event)
     variables: dict[str, str] = field(default_factory=dict)
+    temporary: Path = Path("temporary")
 
 
 class Trials:
@@ -125,7 +126,7 @@ class Column:
     def __init__(self, place: Place, world: World) -> None:
         self.place, self.name, self._world = place, place.name, world
         self.current = self._lock(world.current)
-        self.is_pinned = world.pinned
+        self.is_pinned = self.is_locked = world.pinned
         self.planner = Planner()
         self.declared = {
             canonicalize_name(name): (
@@ -501,7 +502,7 @@ def test_what_is_held_is_held(conduct: Conduct) -> None:
     hold = {canonicalize_name("a"): SpecifierSet(), canonicalize_name("b"): SpecifierSet("<2")}
     found = conduct(World(ABC, NEWER), hold=hold)
     assert verdicts(found) == {"a": "held", "b": "safe", "c": "safe"}
-    assert judged(found, "a").reason == "held"
+    assert judged(found, "a").reason == ""
     assert (only(found, "b").target, only(found, "b").latest) == ("1.5", "2")
     assert found.common == {"b": "1.5", "c": "2"}
     assert found.status == "ok"

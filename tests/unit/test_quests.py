@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from nox_envs.outcome import Failure, Outcome, Trial, Verdict
 from nox_envs.upgrade.bench import Bench
-from nox_envs.upgrade.campaign import Work, _Patient
+from nox_envs.upgrade.campaign import Patient, Work
 from nox_envs.upgrade.options import UpgradeOptions
 from nox_envs.upgrade.quests import CapQuest, Quest, Result, SearchQuest, SetQuest, Want, want
 from nox_envs.upgrade.search import Search
@@ -171,7 +171,7 @@ def test_culprits_are_left_out_whatever_the_order(
         return failing(f"t::{guilty[0]}") if guilty else PASS
 
     work = working("a b c d", jobs=jobs)
-    drive(_Patient(work) if patiently else work.quest, world, jobs=jobs, rng=seeded(seed))
+    drive(Patient(work) if patiently else work.quest, world, jobs=jobs, rng=seeded(seed))
     assert work.quest.done
     assert set(work.quest.pins) == set("abcd") - culprits
 
@@ -297,7 +297,7 @@ def shows(pins: Pins, *, breaks: Iterable[str] = (), known: Sequence[str] = ()) 
 
 def test_a_baseline_that_passes_is_not_run_again() -> None:
     work = working("a b")
-    asked = drive(_Patient(work), lambda wanted: shows(dict(wanted.pins), breaks="b"))
+    asked = drive(Patient(work), lambda wanted: shows(dict(wanted.pins), breaks="b"))
     assert [each for each in asked if not each.pins] == [want({})]
     assert work.quest.pins == {"a": TWO}
     assert work.bench.known_failures == frozenset()
@@ -308,7 +308,7 @@ def test_a_baseline_that_passes_is_not_run_again() -> None:
 def test_tests_that_fail_as_it_stands_do_not_count(jobs: int, seed: int) -> None:
     work = working("a b c", jobs=jobs)
     asked = drive(
-        _Patient(work),
+        Patient(work),
         lambda wanted: shows(dict(wanted.pins), breaks="b", known=["t::old", "t::other"]),
         jobs=jobs,
         rng=seeded(seed),
@@ -321,7 +321,7 @@ def test_tests_that_fail_as_it_stands_do_not_count(jobs: int, seed: int) -> None
 
 def test_the_baseline_is_the_run_and_not_what_it_is_taken_for() -> None:
     work = working("a")
-    drive(_Patient(work), lambda wanted: shows(dict(wanted.pins), known=["t::old"]))
+    drive(Patient(work), lambda wanted: shows(dict(wanted.pins), known=["t::old"]))
     assert work.quest.baseline
     assert work.quest.baseline.outcome is Outcome.PASS
     assert work.quest.baseline.shown
@@ -337,7 +337,7 @@ def test_only_what_fails_each_time_is_known() -> None:
             return failing("t::old")
         return failing("t::old", "t::shaky") if wanted.attempt == 1 else failing("t::old")
 
-    drive(_Patient(work), world)
+    drive(Patient(work), world)
     assert work.bench.known_failures == {"t::old"}
     assert work.quest.search.baseline is Outcome.PASS
     assert work.quest.pins == {"a": TWO}
@@ -346,14 +346,14 @@ def test_only_what_fails_each_time_is_known() -> None:
 def test_a_test_that_fails_anew_counts() -> None:
     """A set that fails one known test and a new one breaks."""
     work = working("a")
-    drive(_Patient(work), lambda wanted: shows(dict(wanted.pins), breaks="a", known=["t::old"]))
+    drive(Patient(work), lambda wanted: shows(dict(wanted.pins), breaks="a", known=["t::old"]))
     assert work.quest.pins == {}
     assert work.quest.search.rejected["a"].verdict is Verdict.BREAKS
 
 
 def test_a_set_that_repairs_a_known_test_passes() -> None:
     work = working("a")
-    drive(_Patient(work), table({"": failing("t::old")}))
+    drive(Patient(work), table({"": failing("t::old")}))
     assert work.quest.pins == {"a": TWO}
 
 
@@ -362,7 +362,7 @@ def test_a_set_that_repairs_a_known_test_passes() -> None:
 def test_a_failure_that_does_not_name_all_its_tests_is_red(jobs: int, result: Result) -> None:
     """Nothing can be judged by other tests: `pytest -x` runs none of them."""
     work = working("a b", jobs=jobs)
-    drive(_Patient(work), table({"": result}), jobs=jobs)
+    drive(Patient(work), table({"": result}), jobs=jobs)
     assert work.bench.known_failures == frozenset()
     assert work.quest.done
     assert work.quest.search.baseline is Outcome.FAIL
@@ -375,7 +375,7 @@ def test_a_baseline_that_erred_is_tried_again_beside_results_that_wait(seed: int
     def world(wanted: Want) -> Result:
         return ERROR if not wanted.pins and wanted.attempt == 1 else PASS
 
-    drive(_Patient(work), world, jobs=2, rng=seeded(seed))
+    drive(Patient(work), world, jobs=2, rng=seeded(seed))
     assert work.quest.done
     assert work.quest.pins == {"a": TWO, "b": TWO}
 
@@ -383,7 +383,7 @@ def test_a_baseline_that_erred_is_tried_again_beside_results_that_wait(seed: int
 def test_a_baseline_that_fails_once_passes() -> None:
     work = working("a")
     drive(
-        _Patient(work),
+        Patient(work),
         lambda wanted: failing("t::shaky") if not wanted.pins and wanted.attempt == 1 else PASS,
     )
     assert work.bench.known_failures == frozenset()
@@ -394,7 +394,7 @@ def test_a_baseline_that_fails_once_passes() -> None:
 
 def test_no_result_is_believed_before_the_baseline_is_settled() -> None:
     work = working("a", jobs=2)
-    quest = _Patient(work)
+    quest = Patient(work)
     base, every = quest.pending()
     quest.record(every, failing("t::old"))
     assert work.quest.all_at_once is None

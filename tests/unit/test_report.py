@@ -160,7 +160,7 @@ You can upgrade 5 of 6 today, together: that exact set passed on 3.11 and 3.12. 
   sqlalchemy   1.0      -        2.0.44   breaks   breaks
   werkzeug     1.0      2.0      2.0      safe     safe     only together with flask
 
-sqlalchemy 2.0.44 breaks 1 test. Nothing newer than your 1.0 passes.
+sqlalchemy 2.0.44 breaks 1 test. Nothing newer than your 1.0 was found to pass.
   tests/test_models.py::test_save   AttributeError: 'Engine' has no attribute 'execute'
   Which release did it?   nox -s bisect -- sqlalchemy
 pandas 2.3.3 breaks 1 test on 3.11; 2.2.3 is the latest found to pass on both.
@@ -189,7 +189,7 @@ boto3 is never imported by the tests.
 | sqlalchemy | 1.0 | - | breaks | breaks | |
 | werkzeug | 1.0 | 2.0 | safe | safe | only together with flask |
 
-**sqlalchemy 2.0.44 breaks 1 test**. Nothing newer than your 1.0 passes.
+**sqlalchemy 2.0.44 breaks 1 test**. Nothing newer than your 1.0 was found to pass.
 
 - `tests/test_models.py::test_save` `AttributeError: 'Engine' has no attribute 'execute'`
 
@@ -601,9 +601,9 @@ a 2.0 cannot be resolved: a 2.0 needs b<1 and you need b>=2.
 b 2.0 cannot be built on 3.11: no wheel for this Python.
 c 2.0 cannot be judged, equal runs disagreed: passed, then failed.
 g 2.0 needs h, which is left out.
-h 2.0 breaks your tests: exit 3. Nothing newer than your 1.0 passes.
+h 2.0 breaks your tests: exit 3. Nothing newer than your 1.0 was found to pass.
   {PLACE}/logs/t9.txt
-j 2.0 breaks 5 tests on 3.11. Nothing newer than your 1.0 passes there.
+j 2.0 breaks 5 tests on 3.11. Nothing newer than your 1.0 was found to pass there.
   t::a                              no
   t::b                              no
   t::c                              no

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from nox_envs.outcome import Outcome, Trial
 from nox_envs.report import as_json, as_markdown, as_terminal
 from nox_envs.report.bisected import needs_a_name
 from nox_envs.report.drawn import drawing
-from nox_envs.report.facts import Baseline, Bisected, BisectReport, Newest
+from nox_envs.report.facts import Baseline, Bisected, BisectReport, Newest, Report
 from nox_envs.report.view import Commands
 from support.hostile import HOSTILE, shape
 
@@ -346,7 +346,7 @@ def test_what_was_not_tested_is_said_after_the_answer() -> None:
     [
         (
             {"status": "interrupted"},
-            "Interrupted after 0 trials. Go on: nox -s bisect -- werkzeug --resume",
+            "Interrupted at the start. Go on: nox -s bisect -- werkzeug --resume",
         ),
         ({"status": "error", "error": "no index"}, "Cannot tell: no index."),
         ({"status": "error"}, "Cannot tell: nothing was tested."),
@@ -448,6 +448,37 @@ def test_the_next_question() -> None:
     assert "culprit" not in as_terminal.render(innocent)
 
 
+def test_each_way_to_fail_has_a_paragraph() -> None:
+    text = told(report(FOUND, replace(FOUND, reason="TypeError")))
+    assert "\nwerkzeug 3.0.0 fails on 3.11: ImportError: " in text
+    assert "\nwerkzeug 3.0.0 fails on 3.12: TypeError\n" in text
+
+
+def test_lines_stay_apart_in_markdown() -> None:
+    subject = report(HOLE, columns={**COLUMNS, "c": "3.14"}, not_tested={"c": "gone"})
+    assert "`werkzeug!=3.0.0`\n\n3.14 was not tested: gone.\n" in as_markdown.render(subject)
+
+
+def test_a_column_with_an_answer_was_tested_whatever_its_baseline() -> None:
+    baseline = {"test-3.11": Baseline(outcome=None, reason="it was not run")}
+    assert "not tested" not in first_line(report(FOUND, baseline=baseline))
+    assert "3.11 was not tested: it was not run." in first_line(
+        report(baseline=baseline, result={"test-3.12": FOUND})
+    )
+
+
+def test_what_was_kept_is_said() -> None:
+    text = told(report(FOUND, kept={"t2": "nox-envs shell t2"}))
+    assert "\nKept to look inside:\n  t2   nox-envs shell t2\n" in text
+
+
+@pytest.mark.parametrize("render", [as_json.to_dict, as_markdown.render, as_terminal.render])
+def test_a_report_of_no_kind_is_refused(render: Any) -> None:
+    known = {one.name: getattr(report(FOUND), one.name) for one in fields(Report)}
+    with pytest.raises(TypeError, match="Report"):
+        render(Report(**known))
+
+
 # -- the drawing
 
 
@@ -471,6 +502,11 @@ def test_a_hole_and_what_is_unknown() -> None:
         "  o: passes   x: fails   .: not tested   (n): n not tested   ?: cannot be tested",
         "  !: fails in another way",
     )
+
+
+def test_a_border_whose_runs_disagree_is_drawn_as_it_was_decided() -> None:
+    doubtful: Any = {**FOUND.tested, "2.3.8": "bad"}
+    assert drawing(replace(FOUND, tested=doubtful)) == drawing(FOUND)
 
 
 def test_nothing_is_drawn_where_nothing_was_tested() -> None:

@@ -1,0 +1,404 @@
+"""The floors campaign: whether the lower bounds that a project promises really work."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
+
+from nox_envs.errors import IndexUnreachable, NeedsUv, NoxEnvsError, UsageError
+from nox_envs.outcome import Outcome
+from nox_envs.report.facts import Baseline, Floor, FloorsReport
+from nox_envs.resolve.index import NotThere, Unreachable, lowest
+from nox_envs.resolve.requests import Request, expand_extras
+from nox_envs.upgrade.bench import Bench, near, reason_of
+from nox_envs.upgrade.campaign import Patient, Work, baseline_of
+from nox_envs.upgrade.candidates import Prospect, place_of
+from nox_envs.upgrade.drive import Driver
+from nox_envs.upgrade.lowest import Lowest
+from nox_envs.upgrade.quests import Result, SearchQuest, Want
+from nox_envs.upgrade.search import Search
+from nox_envs.upgrade.threads import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from packaging.requirements import Requirement
+
+    from nox_envs.report.facts import Status
+    from nox_envs.upgrade.column import Column, Place
+    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.quests import Pins
+    from nox_envs.upgrade.trials import Trials
+
+__all__ = ["Floors"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_LOOKS = 8
+
+
+@dataclass(slots=True, kw_only=True)
+class _Bound:
+    """One dependency of the project on one column."""
+
+    requirement: Requirement
+    declared: Version | None
+    """The lower bound as it is written."""
+    promised: Version | None
+    """The lowest release that the declaration admits."""
+    installed: Version | None = None
+    """What a resolver takes when it takes the lowest."""
+    raised_by: tuple[str, ...] = ()
+    reason: str = ""
+    place: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Bottom(Work):
+    """A column, and the lower bounds that hold on it."""
+
+    bounds: dict[str, _Bound] = field(default_factory=dict)
+    lows: dict[str, _LowQuest] = field(default_factory=dict)
+
+
+class _LowQuest:
+    """The lowest release of one dependency that passes beside floors that have passed."""
+
+    def __init__(self, base: Pins, name: str, versions: Sequence[Version], *, jobs: int) -> None:
+        self.name = name
+        self.results: dict[Version, Result] = {}
+        self._base = base
+        self._lowest = Lowest(versions, jobs=jobs)
+
+    @property
+    def done(self) -> bool:
+        return self._lowest.done
+
+    @property
+    def best(self) -> Version:
+        return self._lowest.best
+
+    def pending(self) -> Sequence[Want]:
+        return [
+            Want(pins=tuple(sorted({**self._base, self.name: each}.items())))
+            for each in self._lowest.pending()
+        ]
+
+    def record(self, want: Want, result: Result) -> None:
+        version = dict(want.pins)[self.name]
+        self.results[version] = result
+        self._lowest.record(version, result.outcome)
+
+
+class Floors:
+    """Runs the tests with the lowest releases that are promised, and test tools at their newest.
+
+    What was installed is compared with what was declared before anything is believed: a floor
+    that another package raises was never tested.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        *,
+        options: UpgradeOptions,
+        trials: Trials,
+        cache: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self.places = tuple(places)
+        self.works: list[_Bottom] = []
+        self._options = options
+        self._trials = trials
+        self._say = say
+        self._driver = Driver(places, trials=trials, cache=cache, prepare=self._prepare)
+
+    @property
+    def failed(self) -> Mapping[str, NoxEnvsError]:
+        """Columns that could not be planned."""
+        return self._driver.failed
+
+    def run(self) -> None:
+        """Find out which hold. Raises nothing for what a trial may show."""
+        self.works = list(self._driver.plan().values())
+        if self.failed or not self.works:
+            return
+        for work in self.works:
+            known = sum(1 for bound in work.bounds.values() if bound.declared is not None)
+            self._say(f"{work.name}: {len(work.bounds)} dependencies, {known} with a lower bound.")
+        self._drive([(work, Patient(work)) for work in self.works])
+        for work in self.works:
+            work.baseline = work.quest.baseline
+            work.red = work.quest.search.baseline not in {None, Outcome.PASS}
+            work.safe = {} if work.red else work.quest.pins
+        self._find_true_floors()
+
+    def close(self) -> None:
+        """Wait for what is running, and remove what the columns needed."""
+        self._driver.close()
+
+    def _drive(self, quests: Sequence[tuple[_Bottom, Any]]) -> None:
+        self._driver.drive([(work.bench.settle, quest) for work, quest in quests])
+
+    def _find_true_floors(self) -> None:
+        """For what does not hold, from its floor upwards; with `--lower`, below what does."""
+        left = {
+            work.name: [
+                name for name in work.quest.targets
+                if name not in work.safe or self._options.lower
+            ]
+            for work in self.works if not work.red
+        }  # fmt: skip
+        while any(left.values()):
+            quests = []
+            for work in self.works:
+                if left.get(work.name):
+                    name = left[work.name].pop(0)
+                    versions = self._versions(work, name)
+                    if len(versions) > 1:
+                        quest = _LowQuest(work.safe, name, versions, jobs=self._trials.place.jobs)
+                        work.lows[name] = quest
+                        quests.append((work, quest))
+            self._drive(quests)
+            for work, quest in quests:
+                current = work.bench.prospects[quest.name].current
+                if quest.done and quest.best != current:
+                    work.safe[quest.name] = quest.best
+
+    def _versions(self, work: _Bottom, name: str) -> tuple[Version, ...]:
+        one = work.bench.prospects[name]
+        if name in work.safe:  # It holds; below it nobody has looked.
+            return tuple(version for version in one.versions if version <= work.safe[name])
+        floor = work.quest.targets[name]
+        return tuple(version for version in one.versions if version >= floor)
+
+    # -- what is promised
+
+    def _prepare(self, column: Column) -> _Bottom:
+        if column.planner.tools.uv is None:
+            raise NeedsUv(what="floors", reason="pip always takes the highest release that fits.")
+        bounds = self._bounds(column)
+        releases = side_by_side(
+            column.releases, [canonicalize_name(name) for name in bounds], at_once=_LOOKS
+        )
+        bench = Bench(column, self._trials, self._options)
+        admission = column.admission(prerelease=self._options.pre)
+        lowered = self._lowest(column, bounds)
+        for name, bound in bounds.items():
+            found = releases[canonicalize_name(name)]
+            if isinstance(found, Unreachable):
+                raise IndexUnreachable(reason=found.reason, url=found.url, about=name)
+            current = column.current.pins.get(canonicalize_name(name))
+            if isinstance(found, NotThere) or current is None:
+                continue
+            bound.promised = lowest(bound.requirement.specifier, found, column.interpreter.version)
+            bound.installed = lowered.get(canonicalize_name(name))
+            if bound.promised and bound.installed and bound.installed > bound.promised:
+                bound.reason, bound.raised_by = self._raised(column, bounds, name)
+            admitted = sorted(
+                {each.version for each in found if admission.admits(each)} | {current}
+            )
+            bench.prospects[name] = Prospect(
+                name=canonicalize_name(name),
+                current=current,
+                target=bound.installed,
+                latest=admitted[-1],
+                versions=tuple(each for each in admitted if each <= current),
+            )
+            if bound.installed is not None and bound.installed < current:
+                bench.targets[name] = bound.installed
+        search = Search(
+            sorted(bench.targets),
+            jobs=self._trials.place.jobs,
+            proofs=self._options.proofs,
+            max_trials=self._options.max_trials,
+        )
+        quest = SearchQuest(bench.targets, search, closures=bench.closures)
+        return _Bottom(place=column.place, bench=bench, quest=quest, bounds=bounds)
+
+    def _bounds(self, column: Column) -> dict[str, _Bound]:
+        """What the project itself asks for; test tools are no promise to anybody."""
+        own = _own_requirements(column)
+        if self._options.asked:
+            declared = [each.requirement for found in column.declared.values() for each in found]
+            known = {canonicalize_name(one.name): one for one in [*declared, *own]}
+            for name in self._options.asked:
+                if name not in known:
+                    raise UsageError(
+                        problem=f"{name} is not declared for {column.name}",
+                        advice=(near(name, dict.fromkeys(known)),),
+                    )
+            own = [known[name] for name in self._options.asked]
+        if not own:
+            raise UsageError(
+                problem=f"{column.name} has no project whose lower bounds could be proven",
+                advice=("name dependencies:   nox -s floors -- NAME", "or set project="),
+            )
+        bounds: dict[str, _Bound] = {}
+        for requirement in own:
+            name = canonicalize_name(requirement.name)
+            merged = bounds.get(name)
+            if merged is not None:
+                requirement.specifier &= merged.requirement.specifier
+            requests = column.declared.get(name, ())
+            bounds[str(name)] = _Bound(
+                requirement=requirement,
+                declared=_lower_bound(requirement.specifier),
+                promised=None,
+                place=next((place_of(request.origin) for request in requests), ""),
+            )
+        return dict(sorted(bounds.items()))
+
+    @staticmethod
+    def _lowest(
+        column: Column, bounds: Mapping[str, _Bound]
+    ) -> Mapping[NormalizedName, Version | None]:
+        """The lowest of each direct dependency, for the project alone.
+
+        With the project as a requirement they would be transitive, and highest; with the test
+        tools these would be lowest, too.
+        """
+        origin = next(iter(column.gathered.wanted.requests)).origin
+        requests = tuple(
+            Request(requirement=bound.requirement, origin=origin) for bound in bounds.values()
+        )
+        wanted = replace(
+            column.gathered.wanted,
+            requests=requests,
+            locals=(),
+            resolution="lowest-direct",
+        )
+        gathered = replace(column.gathered, wanted=wanted, project=None, installs_project=False)
+        return column.planner.resolve(gathered, {}, place="floors").pins
+
+    @staticmethod
+    def _raised(
+        column: Column, bounds: Mapping[str, _Bound], name: str
+    ) -> tuple[str, tuple[str, ...]]:
+        """Why the promised release of a dependency is not what is installed."""
+        bound = bounds[name]
+        wanted = {canonicalize_name(name): SpecifierSet(f"=={bound.promised}")}
+        try:
+            column.resolve(wanted, keep=False)
+        except NoxEnvsError as error:
+            reason = reason_of(error)
+            asking = re.findall(
+                rf"([\w.-]+)(?:[=<>!~][^ ]*)? depends on {re.escape(name)}\S*", reason
+            )
+            return reason, tuple(dict.fromkeys(one for one in asking if one != name))
+        return "another dependency at its floor asks for more", ()
+
+    # -- the report
+
+    def report(self, header: Mapping[str, Any], *, interrupted: bool) -> FloorsReport:
+        """What is known now."""
+        floors = {work.name: self._floors(work) for work in self.works if not work.red}
+        baseline = {work.name: baseline_of(work) for work in self.works}
+        for place in self.places:
+            reason = self._driver.not_tested.get(place.name, "it was not run to its end")
+            baseline.setdefault(place.name, Baseline(outcome=None, reason=reason))
+        return FloorsReport(
+            **header,
+            sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
+            status=self._status(floors, interrupted=interrupted),
+            mode="keep",
+            columns={place.name: place.python for place in self.places},
+            baseline=baseline,
+            error="; ".join(dict.fromkeys(error.summary for error in self.failed.values())),
+            not_tested=dict(self._driver.not_tested),
+            files=tuple(
+                dict.fromkeys(
+                    bound.place.partition(":")[0]
+                    for work in self.works for bound in work.bounds.values() if bound.place
+                )
+            ),
+            floors=floors,
+        )  # fmt: skip
+
+    def _status(self, floors: Mapping[str, tuple[Floor, ...]], *, interrupted: bool) -> Status:
+        if interrupted:
+            return "interrupted"
+        if self.failed or not self.works:
+            return "error"
+        if any(work.red for work in self.works):
+            return "baseline-red"
+        outcomes = {one.outcome for found in floors.values() for one in found}
+        if outcomes & {Outcome.FAIL, Outcome.TIMEOUT, Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
+            return "broken"
+        unsettled = {Outcome.ERROR, Outcome.FLAKY} & outcomes
+        return "inconclusive" if unsettled else "ok"
+
+    def _floors(self, work: _Bottom) -> tuple[Floor, ...]:
+        return tuple(self._floor(work, name, bound) for name, bound in work.bounds.items())
+
+    def _floor(self, work: _Bottom, name: str, bound: _Bound) -> Floor:
+        low, search = work.lows.get(name), work.quest.search
+        target = work.bench.targets.get(name, bound.installed)
+        passed = name in work.safe and work.safe[name] == target
+        if name not in work.bench.targets:  # It is at its floor as it stands now.
+            passed = work.baseline is not None and search.baseline is Outcome.PASS
+        true_floor = work.safe.get(name) if low is not None and low.done else None
+        rejection = search.rejected.get(name)
+        decided = work.quest.results.get(rejection.ask) if rejection and rejection.ask else None
+        outcome = Outcome.PASS if passed else decided.outcome if decided else None
+        if outcome is Outcome.PASS and not passed:
+            outcome = Outcome.FAIL
+        trial = decided.shown.trial if decided and decided.shown else None
+        failure = trial.failure if trial else None
+        reason = bound.reason
+        if not passed and decided is not None:
+            reason = failure.exception if failure and failure.exception else decided.reason
+        better = true_floor is not None and not passed
+        return Floor(
+            name=name,
+            declared=None if bound.declared is None else str(bound.declared),
+            installed=None if target is None else str(target),
+            outcome=outcome,
+            true_floor=str(true_floor or target) if passed or better else None,
+            raised_by=bound.raised_by or (("another dependency",) if bound.reason else ()),
+            reason=reason,
+            requirement=_with_floor(bound.requirement, true_floor) if better else "",
+            place=bound.place,
+            trials=(trial.id,) if trial else (),
+        )
+
+
+def _own_requirements(column: Column) -> list[Requirement]:
+    """The dependencies of the project itself, for the extras that are chosen."""
+    gathered, markers = column.gathered, column.interpreter.markers
+    if gathered.project is not None:
+        wheel = column.wheels[gathered.project.path]
+        return expand_extras(wheel.name, wheel.requires_dist, gathered.extras, markers)
+    project = gathered.pyproject
+    if project is None or column.place.declaration.project is False:
+        return []
+    requires = [*project.requires_dist(), *project.poetry_requires()]
+    return expand_extras(project.name or "", requires, gathered.extras, markers)
+
+
+def _lower_bound(specifier: SpecifierSet) -> Version | None:
+    """The lowest version that is named as admitted; None where there is no bound."""
+    found = [
+        Version(each.version.removesuffix(".*"))
+        for each in specifier
+        if each.operator in {">=", "~=", "==", "===", ">"}
+    ]
+    return max(found, default=None)
+
+
+def _with_floor(requirement: Requirement, floor: Version | None) -> str:
+    """The requirement with another lower bound; upper ones are kept."""
+    kept = [str(each) for each in requirement.specifier
+            if each.operator in {"<", "<=", "!="}]  # fmt: skip
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}{','.join([f'>={floor}', *sorted(kept)])}"
