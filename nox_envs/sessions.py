@@ -100,6 +100,7 @@ def pythons(pyproject: str | os.PathLike[str] = "pyproject.toml") -> list[str]:
 _CAMPAIGNS: Mapping[Kind, tuple[str, str]] = {
     "upgrade": ("Which newer releases can I take today, together?", "-- --help"),
     "bisect": ("Which release of NAME broke me?", "-- NAME"),
+    "culprit": ("It worked before: which package is to blame?", "-- --help"),
     "floors": ("Do my lower bounds really work?", "-- --help"),
 }
 """The sessions that `campaigns` registers, and what `nox -l` says of them."""

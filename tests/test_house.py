@@ -79,7 +79,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
     "7 campaigns": {
         "upgrade": {
             "upgrade.apply", "upgrade.bench", "upgrade.bisection", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
-            "upgrade.conduct", "upgrade.drive", "upgrade.findings", "upgrade.floors", "upgrade.quests", "upgrade.records",
+            "upgrade.conduct", "upgrade.drive", "upgrade.findings", "upgrade.floors",
+            "upgrade.inquest", "upgrade.quests", "upgrade.records", "upgrade.states",
             "upgrade.threads", "upgrade.trials",
         },
     },

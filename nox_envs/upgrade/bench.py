@@ -67,8 +67,9 @@ class Bench:
         options: UpgradeOptions,
         *,
         frees_others: bool = False,
+        held: Mapping[NormalizedName, SpecifierSet] | None = None,
     ) -> None:
-        """`frees_others`: other declarations give way where they have to."""
+        """`frees_others`: other declarations give way where they have to; `held`: always so."""
         self.column = column
         self.prospects: dict[str, Prospect] = {}
         self.targets: dict[str, Version] = {}
@@ -82,6 +83,7 @@ class Bench:
         self.known_failures: frozenset[str] = frozenset()
         """Tests that fail as it stands now; others decide."""
         self._frees_others = frees_others
+        self._held = dict(held or {})
         self._trials = trials
         self._options = options
         self._memory: dict[tuple[str, int], Result] = {}
@@ -236,7 +238,7 @@ class Bench:
             for other, target in self.targets.items()
         }  # fmt: skip
         try:
-            lock = self.column.resolve(wanted)
+            lock = self.column.resolve(self._held | wanted)
         except NoxEnvsError as error:
             outcome = _outcome(error)
             if outcome not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
@@ -275,6 +277,10 @@ class Bench:
             for name, found in each.requires.items():
                 merged[name] = tuple(dict.fromkeys([*merged.get(name, ()), *found]))
         return merged
+
+    def requirers(self, name: str) -> tuple[str, ...]:
+        """What was seen to depend on a package, directly."""
+        return tuple(sorted(one for one, found in self._requires.items() if name in found))
 
     def highest_feasible(self, base: Pins, name: str) -> Version | str:
         """The newest release of a candidate that resolves beside a set; or why there is none."""
@@ -420,7 +426,9 @@ class Bench:
         fixed = {
             canonicalize_name(name): _exactly(one.current) for name, one in self.prospects.items()
         }
-        return fixed | {canonicalize_name(name): _exactly(v) for name, v in pins.items()}
+        return (
+            self._held | fixed | {canonicalize_name(name): _exactly(v) for name, v in pins.items()}
+        )
 
     def _changes(self, lock: Lock, pins: Iterable[str]) -> tuple[Changes, Changes]:
         before, after = self.column.current.pins, lock.pins

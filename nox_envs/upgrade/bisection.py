@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.trials import Trials
 
-__all__ = ["Bisection"]
+__all__ = ["BisectQuest", "Bisection"]
 
 
 def __dir__() -> list[str]:
@@ -54,19 +54,28 @@ class _Line:
     good: Version
     bad: Version
     dates: Mapping[Version, str]
-    quest: _BisectQuest | None = None
+    quest: BisectQuest | None = None
     company: Result | None = None
     """Of the good release in the company of the bad one."""
 
 
-class _BisectQuest:
+class BisectQuest:
     """Asks for releases until it is known which of them is bad."""
 
-    def __init__(self, name: str, search: Bisect, match: re.Pattern[str] | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        search: Bisect,
+        match: re.Pattern[str] | None,
+        *,
+        beside: Mapping[str, Version] | None = None,
+    ) -> None:
+        """`match`: what a log has to say to count as bad; `beside`: releases of others."""
         self.search = search
         self.results: dict[Version, list[Result]] = {}
         self._name = name
         self._match = match
+        self._beside = dict(beside or {})
         self._asks: dict[Want, Ask] = {}
 
     @property
@@ -76,7 +85,11 @@ class _BisectQuest:
     def pending(self) -> Sequence[Want]:
         found = []
         for ask in self.search.pending():
-            want = Want(pins=((self._name, ask.version),), attempt=ask.attempt, alone=ask.alone)
+            want = Want(
+                pins=tuple(sorted({**self._beside, self._name: ask.version}.items())),
+                attempt=ask.attempt,
+                alone=ask.alone,
+            )
             self._asks[want] = ask
             found.append(want)
         return found
@@ -146,7 +159,7 @@ class Bisection:
                 max_trials=options.max_trials,
             )
             match = re.compile(options.match) if options.match else None
-            line.quest = _BisectQuest(str(self._name), search, match)
+            line.quest = BisectQuest(str(self._name), search, match)
         self._driver.drive(
             [(line.bench.settle, line.quest) for line in self.lines.values() if line.quest]
         )

@@ -26,6 +26,7 @@ from nox_envs.upgrade.bisection import Bisection
 from nox_envs.upgrade.campaign import Campaign
 from nox_envs.upgrade.findings import report
 from nox_envs.upgrade.floors import Floors
+from nox_envs.upgrade.inquest import Inquest
 from nox_envs.upgrade.records import Record, Records, running
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
@@ -260,7 +261,9 @@ class Conduct:
         self.say(settings.redact(line, self.variables))
 
     @staticmethod
-    def _guarded(campaign: Campaign | Bisection | Floors, stop: threading.Event) -> Stop | None:
+    def _guarded(
+        campaign: Campaign | Bisection | Floors | Inquest, stop: threading.Event
+    ) -> Stop | None:
         """Run the phases; a signal ends every trial with all that it started."""
         guard = Tree(timeout=None, die_with_parent=False, tag=uuid.uuid4().hex, leave_nothing=True)
         failure: BaseException | None = None
@@ -276,15 +279,16 @@ class Conduct:
         return guard.stop
 
 
-_KINDS: Mapping[Kind, type[Campaign | Bisection | Floors]] = {
+_KINDS: Mapping[Kind, type[Campaign | Bisection | Floors | Inquest]] = {
     "upgrade": Campaign,
     "bisect": Bisection,
     "floors": Floors,
+    "culprit": Inquest,
 }
 
 
 def _report(
-    campaign: Campaign | Bisection | Floors,
+    campaign: Campaign | Bisection | Floors | Inquest,
     header: Mapping[str, Any],
     options: UpgradeOptions,
     *,

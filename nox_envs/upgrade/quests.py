@@ -11,13 +11,23 @@ from nox_envs.upgrade.highest import Highest
 from nox_envs.upgrade.search import Answer, Ask, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from packaging.version import Version
 
     from nox_envs.upgrade.trials import Shown
 
-__all__ = ["CapQuest", "Pins", "Quest", "Result", "SearchQuest", "SetQuest", "Want"]
+__all__ = [
+    "AskQuest",
+    "Asking",
+    "CapQuest",
+    "Pins",
+    "Quest",
+    "Result",
+    "SearchQuest",
+    "SetQuest",
+    "Want",
+]
 
 
 def __dir__() -> list[str]:
@@ -72,7 +82,67 @@ def want(pins: Pins, *, attempt: int = 1, alone: bool = False, run: bool = True)
     return Want(pins=tuple(sorted(pins.items())), attempt=attempt, alone=alone, run=run)
 
 
-class SearchQuest:
+class Asking(Protocol):
+    """A search that asks for sets of candidates."""
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def wants_closures(self) -> bool: ...
+
+    def pending(self) -> tuple[Ask, ...]: ...
+
+    def record(self, ask: Ask, answer: Answer) -> None: ...
+
+    def learn(
+        self,
+        closures: Mapping[str, frozenset[str] | None],
+        links: Collection[frozenset[str]] = (),
+    ) -> None: ...
+
+
+class AskQuest:
+    """Has the sets run that a search asks for: its names at their targets."""
+
+    def __init__(
+        self,
+        targets: Pins,
+        asking: Asking,
+        *,
+        closures: Callable[[], tuple[Mapping[str, frozenset[str] | None], set[frozenset[str]]]],
+    ) -> None:
+        self.results: dict[Ask, Result] = {}
+        self.targets = targets
+        self._asking = asking
+        self._closures = closures
+        self._asks: dict[Want, Ask] = {}
+
+    @property
+    def done(self) -> bool:
+        return self._asking.done
+
+    def pending(self) -> Sequence[Want]:
+        if self._asking.wants_closures:
+            self._asking.learn(*self._closures())
+        found = []
+        for ask in self._asking.pending():
+            pins = {name: self.targets[name] for name in ask.names}
+            wanted = want(pins, attempt=ask.attempt, alone=ask.alone, run=ask.run)
+            self._asks[wanted] = ask
+            found.append(wanted)
+        return found
+
+    def record(self, want: Want, result: Result) -> None:
+        ask = self._asks[want]
+        self.results[ask] = result
+        answer = Answer(
+            outcome=result.outcome, signature=result.signature, suspects=result.suspects
+        )
+        self._asking.record(ask, answer)
+
+
+class SearchQuest(AskQuest):
     """Which of the targets pass together."""
 
     def __init__(
@@ -82,15 +152,8 @@ class SearchQuest:
         *,
         closures: Callable[[], tuple[Mapping[str, frozenset[str] | None], set[frozenset[str]]]],
     ) -> None:
+        super().__init__(targets, search, closures=closures)
         self.search = search
-        self.results: dict[Ask, Result] = {}
-        self.targets = targets
-        self._closures = closures
-        self._asks: dict[Want, Ask] = {}
-
-    @property
-    def done(self) -> bool:
-        return self.search.done
 
     @property
     def baseline(self) -> Result | None:
@@ -110,25 +173,6 @@ class SearchQuest:
     def pins(self) -> dict[str, Version]:
         """The set that passed."""
         return {name: self.targets[name] for name in sorted(self.search.safe)}
-
-    def pending(self) -> Sequence[Want]:
-        if self.search.wants_closures:
-            self.search.learn(*self._closures())
-        found = []
-        for ask in self.search.pending():
-            pins = {name: self.targets[name] for name in ask.names}
-            wanted = want(pins, attempt=ask.attempt, alone=ask.alone, run=ask.run)
-            self._asks[wanted] = ask
-            found.append(wanted)
-        return found
-
-    def record(self, want: Want, result: Result) -> None:
-        ask = self._asks[want]
-        self.results[ask] = result
-        answer = Answer(
-            outcome=result.outcome, signature=result.signature, suspects=result.suspects
-        )
-        self.search.record(ask, answer)
 
 
 class CapQuest:

@@ -156,11 +156,10 @@ def test_fail_on_breaks(uv_bench: Bench) -> None:
     declare(uv_bench, "import a\nassert a.__version__ == '1.0', 'a is broken'\n")
     found = upgrade(uv_bench, "--fail-on", "breaks,error")
     assert found.ran.returncode == 1
-    assert "Session upgrade aborted: not every newer release passes." in found.out
+    assert "Session upgrade aborted: not every newer release passes" in found.out
     assert "You cannot upgrade your 1 outdated dependency today" in found.out
 
 
-@pytest.mark.xfail(strict=True, reason="nox ends the reason with a full stop, and so do we")
 def test_the_last_line_is_one_sentence(uv_bench: Bench) -> None:
     pin(uv_bench, "a")
     declare(uv_bench, "import a\n")
@@ -179,8 +178,9 @@ def test_a_transitive_that_breaks_is_kept_away_or_named(uv_bench: Bench) -> None
     kept = upgrade(uv_bench)
     assert kept.report["mode"] == "keep"
     assert kept.verdicts() == {"a": "safe"}, kept.out
-    assert kept.report["fresh"] == {}
-    assert all(one["moved"] == {} for one in kept.trials)
+    (afresh,) = kept.report["fresh"].values()
+    assert (afresh["outcome"], afresh["moved"]) == ("fail", {"deep": ["1.0", "2.0"]})
+    assert all(one["moved"] == {} for one in kept.trials if one["id"] != afresh["trial"])
     fresh = upgrade(uv_bench, "--mode", "fresh")
     assert fresh.report["mode"] == "fresh"
     assert fresh.verdicts() == {"a": "breaks"}, fresh.out

@@ -286,10 +286,6 @@ def test_a_candidate_that_fails_every_other_time_is_flaky(case: Case) -> None:
     assert (found.safe, found.status, found.ran.returncode) == ({}, "inconclusive", 1)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the report tells the outcome of its last run",
-)
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_baseline_that_fails_every_other_time_is_flaky(case: Case, jobs: str) -> None:
     case.declare("assert b.__version__ == '2.0' or count('b') % 2 == 0, 'now and then'")
@@ -392,18 +388,6 @@ def test_what_was_stopped_is_resumed(
     case.assert_nothing_is_left()
 
 
-@pytest.mark.parametrize(
-    "phase",
-    [
-        "resolve",
-        pytest.param(
-            "look",
-            marks=pytest.mark.xfail(
-                strict=True, reason="it leaves the directories of the columns that it planned"
-            ),
-        ),
-    ],
-)
 def test_a_campaign_is_stopped_while_it_waits_for_the_index(case: Case, phase: str) -> None:
     case.declare(
         "",
@@ -618,10 +602,6 @@ def test_an_index_that_is_down_proves_nothing(case: Case, where: Where, heals: b
     case.assert_nothing_is_left()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what session.install cannot download counts as a failure of the tests: `breaks`",
-)
 def test_an_index_that_is_down_for_the_session_itself_proves_nothing(case: Case) -> None:
     case.declare(
         """
@@ -650,20 +630,6 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        "log",
-        "lock",
-        "journal",
-        pytest.param(
-            "report",
-            marks=pytest.mark.xfail(
-                strict=True, reason="an answer is not said where its report cannot be written"
-            ),
-        ),
-    ],
-)
 def test_a_disk_that_is_full_proves_nothing(case: Case, what: str) -> None:
     case.declare(
         "assert b.__version__ == '1.0', 'b is broken'" if what in {"log", "lock"} else "",

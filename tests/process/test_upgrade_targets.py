@@ -31,12 +31,7 @@ def test_what_cannot_be_built_is_no_failure(uv_bench: Bench) -> None:
 @pytest.mark.parametrize(
     "allowed",
     [
-        pytest.param(
-            False,
-            marks=pytest.mark.xfail(
-                strict=True, reason="what may not be built is called infeasible, not unbuildable"
-            ),
-        ),
+        False,
         True,
     ],
 )

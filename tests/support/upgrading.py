@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from support.bench import Bench, Ran
 
-__all__ = ["CELL", "THIS", "Answer", "declare", "other_python", "pin", "upgrade"]
+__all__ = ["CELL", "THIS", "Answer", "campaign", "declare", "other_python", "pin", "upgrade"]
 
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 CELL = f"test-{THIS}"
@@ -62,6 +62,14 @@ class Answer:
         """The releases of a package that were run, in order, but for the one in use."""
         return [one["changes"][name][1] for one in self.trials if name in one["changes"]]
 
+    def bisected(self, cell: str = CELL) -> dict[str, Any]:
+        """What a bisection found on a cell."""
+        return dict(self.report["result"][cell])
+
+    def floors(self, cell: str = CELL) -> dict[str, dict[str, Any]]:
+        """The lower bounds of a cell, by dependency."""
+        return dict(self.report["floors"][cell])
+
     def outcomes(self, ids: Sequence[str]) -> set[str]:
         """What these trials showed."""
         return {one["outcome"] for one in self.trials if one["id"] in ids}
@@ -100,9 +108,14 @@ def declare(
 
 def upgrade(bench: Bench, *words: str, **variables: Any) -> Answer:
     """Run `nox -s upgrade`; there is no report where it was refused."""
+    return campaign(bench, "upgrade", *words, **variables)
+
+
+def campaign(bench: Bench, session: str, *words: str, **variables: Any) -> Answer:
+    """Run a campaign by the name of its session; there is no report where it was refused."""
     path = bench.root / "report.json"
     path.unlink(missing_ok=True)
-    ran = bench.nox("-s", "upgrade", "--", "--json", str(path), *words, **variables)
+    ran = bench.nox("-s", session, "--", "--json", str(path), *words, **variables)
     assert "Traceback" not in ran.out, ran.out
     report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return Answer(ran=ran, report=report)

@@ -153,7 +153,7 @@ def test_a_newer_journal_is_not_guessed_at(path: Path) -> None:
         file.write('{"n": 2, "schema": 2}\n')
     with pytest.raises(NewerJournal) as caught:
         read(path)
-    assert str(caught.value) == (
+    assert caught.value.message == (
         f"{path} was written by a newer nox-envs (schema 2; this one reads up to 1)"
     )
 

@@ -1,0 +1,355 @@
+"""The culprit campaign: which of the packages that differ between two states is to blame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
+
+from nox_envs.errors import NoxEnvsError, UsageError
+from nox_envs.outcome import Outcome
+from nox_envs.report.facts import Baseline, Blamed, CulpritReport, Guilty
+from nox_envs.resolve.index import NotThere, Unreachable
+from nox_envs.upgrade.bench import Bench
+from nox_envs.upgrade.bisect import Bisect
+from nox_envs.upgrade.bisection import BisectQuest
+from nox_envs.upgrade.candidates import Prospect
+from nox_envs.upgrade.culprit import Culprit
+from nox_envs.upgrade.drive import Driver
+from nox_envs.upgrade.quests import AskQuest
+from nox_envs.upgrade.states import States
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from packaging.version import Version
+
+    from nox_envs.report.facts import Status
+    from nox_envs.upgrade.column import Column, Place
+    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.quests import Result
+    from nox_envs.upgrade.states import Pins
+    from nox_envs.upgrade.tally import Ask
+    from nox_envs.upgrade.trials import Trials
+
+__all__ = ["Inquest"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+@dataclass(slots=True, kw_only=True)
+class _Case:
+    """One column, its two states, and what has been found out."""
+
+    bench: Bench
+    column: Column
+    good: Pins
+    bad: Pins
+    label: str
+    """What the good state is."""
+    search: Culprit
+    quest: AskQuest
+    inner: dict[str, BisectQuest] = field(default_factory=dict)
+    brought: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def result(self, ask: Ask | None) -> Result | None:
+        return None if ask is None else self.quest.results.get(ask)
+
+
+class Inquest:
+    """Looks for the culprit on every column side by side."""
+
+    def __init__(
+        self,
+        places: Sequence[Place],
+        *,
+        options: UpgradeOptions,
+        trials: Trials,
+        cache: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self.places = tuple(places)
+        self.cases: dict[str, _Case] = {}
+        self._options = options
+        self._trials = trials
+        self._say = say
+        self._states = States(
+            base=trials.place.base,
+            cache=cache,
+            campaigns=cache / "campaigns",
+            variables=trials.place.variables,
+            temporary=trials.place.temporary,
+        )
+        self._driver = Driver(places, trials=trials, cache=cache, prepare=self._prepare)
+
+    @property
+    def failed(self) -> Mapping[str, NoxEnvsError]:
+        """Columns that could not be planned."""
+        return self._driver.failed
+
+    def run(self) -> None:
+        """Find it. Raises nothing for what a trial may show."""
+        self.cases = dict(self._driver.plan())
+        if self.failed or not self.cases:
+            return
+        for name, case in self.cases.items():
+            self._say(f"{name}: {len(case.quest.targets)} packages differ.")
+        self._drive([(case, case.quest) for case in self.cases.values()])
+        self._look_inside()
+        for case in self.cases.values():
+            for name in self._guilty(case):
+                case.brought[name] = self._brought_in_by(case, canonicalize_name(name))
+
+    def close(self) -> None:
+        """Wait for what is running, and remove what the columns needed."""
+        self._driver.close()
+
+    def _drive(self, quests: Sequence[tuple[_Case, Any]]) -> None:
+        self._driver.drive([(case.bench.settle, quest) for case, quest in quests])
+
+    # -- the two states
+
+    def _prepare(self, column: Column) -> _Case:
+        options = self._options
+        if options.good is None:
+            label, good = self._states.last_that_passed(column)
+        else:
+            label, good = options.good, self._states.read(options.good, column)
+        bad = self._states.read(options.bad or "now", column)
+        differing = sorted(name for name in good.keys() & bad.keys() if good[name] != bad[name])
+        if not differing:
+            raise UsageError(
+                problem=f"nothing differs between {label} and {options.bad or 'now'}",
+                advice=("name another state:   --good LOCK|FREEZE|DATE|git:REV",),
+            )
+        # What only one state has comes and goes with what asks for it, at its one version.
+        held = {
+            name: SpecifierSet(f"=={bad.get(name, good.get(name))}")
+            for name in sorted(good.keys() | bad.keys())
+            if name not in differing
+        }
+        known = {name: SpecifierSet(f"=={version}") for name, version in good.items()}
+        lock = column.resolve({**held, **known}, keep=False)
+        column = replace(column, current=lock)
+        bench = Bench(column, self._trials, options, held=held)
+        for name in differing:
+            bench.prospects[name] = Prospect(
+                name=name, current=good[name], target=bad[name], latest=bad[name],
+                versions=(bad[name],),
+            )  # fmt: skip
+            bench.targets[name] = bad[name]
+        search = Culprit(
+            [str(name) for name in differing],
+            jobs=self._trials.place.jobs,
+            max_trials=options.max_trials,
+        )
+        quest = AskQuest(bench.targets, search, closures=bench.closures)
+        return _Case(
+            bench=bench, column=column, good=good, bad=bad, label=label, search=search, quest=quest
+        )
+
+    # -- inside the culprit, and around it
+
+    @staticmethod
+    def _guilty(case: _Case) -> list[str]:
+        return sorted({name for group in case.search.culprits for name in group})
+
+    def _look_inside(self) -> None:
+        """Which release of a culprit is the first that breaks, with all else as in the bad state."""
+        quests = []
+        for case in self.cases.values():
+            if case.search.status != "found" or len(case.search.cure) != 1:
+                continue
+            (name,) = case.search.cure
+            versions = self._between(case, canonicalize_name(name))
+            if len(versions) < 3 or versions[0] > versions[-1]:  # noqa: PLR2004 - nothing inside
+                continue
+            others = {other: v for other, v in case.quest.targets.items() if other != name}
+            search = Bisect(
+                versions,
+                good=versions[0],
+                bad=versions[-1],
+                jobs=self._trials.place.jobs,
+                sought=case.search.signature,
+                max_trials=self._options.max_trials,
+            )
+            case.inner[name] = BisectQuest(name, search, None, beside=others)
+            quests.append((case, case.inner[name]))
+        self._drive(quests)
+
+    @staticmethod
+    def _between(case: _Case, name: NormalizedName) -> tuple[Version, ...]:
+        found = case.column.releases(name)
+        if isinstance(found, NotThere | Unreachable):
+            return ()
+        admission = case.column.admission(prerelease=False)
+        good, bad = case.good[name], case.bad[name]
+        inside = {each.version for each in found if admission.admits(each)}
+        return (good, *sorted(each for each in inside if good < each < bad), bad)
+
+    @staticmethod
+    def _brought_in_by(case: _Case, name: NormalizedName) -> tuple[str, ...]:
+        """What asks for the bad release of something that nobody declares, and since when."""
+        if name in case.column.declared:
+            return ()
+        found = []
+        bad = {name: SpecifierSet(f"=={case.bad[name]}")}
+        for other in case.bench.requirers(str(name)):
+            key = canonicalize_name(other)
+            if key not in case.good or case.good.get(key) == case.bad.get(key):
+                found.append(other)
+                continue
+            releases = case.column.releases(key)
+            if isinstance(releases, NotThere | Unreachable):
+                found.append(other)
+                continue
+            low, high = case.good[key], case.bad[key]
+            versions = [each.version for each in releases
+                        if low <= each.version <= high and not each.is_yanked]  # fmt: skip
+            first = _first(versions, partial(_goes_with, case.column, key, bad))
+            found.append(other if first in {None, low} else f"{other}>={_short(first)}")
+        return tuple(found)
+
+    # -- the report
+
+    def report(self, header: Mapping[str, Any], *, interrupted: bool) -> CulpritReport:
+        """What is known now."""
+        result = {name: self._blamed(case) for name, case in self.cases.items()}
+        labels = {case.label for case in self.cases.values()}
+        return CulpritReport(
+            **header,
+            sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
+            status=self._status(result, interrupted=interrupted),
+            mode="keep",
+            columns={place.name: place.python for place in self.places},
+            baseline={place.name: self._baseline(place.name) for place in self.places},
+            error="; ".join(dict.fromkeys(error.summary for error in self.failed.values())),
+            not_tested=dict(self._driver.not_tested),
+            files=tuple(
+                dict.fromkeys(
+                    place.partition(":")[0]
+                    for case in self.cases.values() for place in case.bench.places
+                )
+            ),
+            good=labels.pop() if len(labels) == 1 else self._options.good or "the last that passed",
+            bad=self._options.bad or "now",
+            result=result,
+        )  # fmt: skip
+
+    def _status(self, result: Mapping[str, Blamed], *, interrupted: bool) -> Status:
+        if interrupted:
+            return "interrupted"
+        if self.failed or not result:
+            return "error"
+        kinds = {one.status for one in result.values()}
+        if "all-bad" in kinds:
+            return "baseline-red"
+        if "inconclusive" in kinds:
+            return "inconclusive"
+        return "broken" if "found" in kinds else "ok"
+
+    def _baseline(self, name: str) -> Baseline:
+        case = self.cases.get(name)
+        ends = [one for ask, one in case.quest.results.items() if not ask.names] if case else []
+        if not ends:
+            reason = self._driver.not_tested.get(name, "it was not run to its end")
+            return Baseline(outcome=None, reason=reason)
+        trial = ends[0].shown.trial if ends[0].shown else None
+        failure = trial.failure if trial else None
+        return Baseline(
+            outcome=ends[0].outcome,
+            trial=trial.id if trial else None,
+            seconds=trial.seconds if trial else 0.0,
+            reason=failure.exception if failure and failure.exception else ends[0].reason,
+            log=trial.log if trial else "",
+        )
+
+    def _blamed(self, case: _Case) -> Blamed:
+        search = case.search
+        everything = frozenset(case.quest.targets)
+        red = [one for ask, one in case.quest.results.items()
+               if ask.names == everything and one.outcome is not Outcome.PASS]  # fmt: skip
+        trial = red[0].shown.trial if red and red[0].shown else None
+        failure = trial.failure if trial else None
+        reason = red[0].reason if red else ""
+        found = search.status == "found"
+        declared = set(case.column.declared)
+        return Blamed(
+            status=search.status,
+            differing=len(everything),
+            culprits=tuple(
+                self._accused(case, name, group) for group in search.culprits for name in sorted(group)
+            ) if found else (),
+            cure={name: str(case.good[canonicalize_name(name)]) for name in sorted(search.cure)}
+            if found else {},
+            innocent=tuple(
+                name for name in sorted(search.innocent) if canonicalize_name(name) in declared
+            ) if found else (),
+            reason=failure.exception if failure and failure.exception else reason,
+            failing=dict(failure.tests) if failure else {},
+            log=trial.log if trial else "",
+        )  # fmt: skip
+
+    def _accused(self, case: _Case, name: str, group: frozenset[str]) -> Guilty:
+        key = canonicalize_name(name)
+        guilt = next(each for each in case.search.guilt if each.names == group)
+        runs = [case.result(ask) for ask in (guilt.shown, *guilt.absent, *case.search.cured)]
+        inner = case.inner.get(name)
+        requirement, first_bad = f"{name}<{case.bad[key]}", None
+        if case.bad[key] < case.good[key]:
+            requirement = f"{name}>{case.bad[key]}"
+        if inner is not None and inner.search.first_bad is not None:
+            first_bad = str(inner.search.first_bad)
+            requirement = inner.search.requirement(name, case.good[key])
+        return Guilty(
+            name=name,
+            before=str(case.good[key]),
+            after=str(case.bad[key]),
+            declared=key in case.column.declared,
+            brought_in_by=case.brought.get(name, ()),
+            partners=tuple(sorted(group - {name})),
+            evidence=tuple(dict.fromkeys(one.shown.trial.id for one in runs if one and one.shown)),
+            first_bad=first_bad,
+            requirement=requirement,
+        )
+
+
+def _first(versions: Sequence[Version], holds: Callable[[Version], bool]) -> Version | None:
+    """The lowest version for which something holds, where it holds for all above; None: for none."""
+    ordered = sorted(versions)
+    low, high = 0, len(ordered)
+    while low < high:
+        middle = (low + high) // 2
+        if holds(ordered[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return ordered[low] if low < len(ordered) else None
+
+
+def _goes_with(
+    column: Column,
+    name: NormalizedName,
+    wanted: Mapping[NormalizedName, SpecifierSet],
+    version: Version,
+) -> bool:
+    """Whether a release of a package resolves beside what is wanted of others."""
+    free = {name: SpecifierSet() for name in column.declared}
+    try:
+        column.resolve({**free, **wanted, name: SpecifierSet(f"=={version}")}, keep=False)
+    except NoxEnvsError:
+        return False
+    return True
+
+
+def _short(version: Version) -> str:
+    """Without a last `.0`, as one would write a bound."""
+    text = str(version)
+    return text.removesuffix(".0") if len(version.release) > 2 else text  # noqa: PLR2004 - X.Y
