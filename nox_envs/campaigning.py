@@ -196,7 +196,8 @@ def _conclude(conduct: Conduct, session: nox.Session) -> None:
     told = {type(error): error for error in reversed(ended.errors)}
     for error in told.values():
         sys.stderr.write(settings.redact(f"{error}\n", os.environ))
-    if "-" not in {options.json, options.markdown} and found.status != "error":
+    is_told = bool(ended.errors) and found.status == "error"
+    if "-" not in {options.json, options.markdown} and not is_told:
         encoding = sys.stdout.encoding or "ascii"
         _print("\n" + as_terminal.render(found, commands=commands, encoding=encoding))
     if ended.stopped is not None:

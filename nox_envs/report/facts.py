@@ -71,8 +71,8 @@ class Judgement:
     """Whether the package was never imported in the passing run; None where not known."""
     log: str = ""
     """Of the run that decided, relative to the directory of the run."""
-    searched: bool = True
-    """Whether older releases than the target were looked at."""
+    searched: Literal["", "some", "all"] = "all"
+    """How many of the releases between the answer and the target were run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

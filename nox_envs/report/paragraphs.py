@@ -139,16 +139,21 @@ def _nothing_newer(view: UpgradeView, candidate: Candidate, judgement: Judgement
         return f"{view.show(judgement.version or '')} passes{there}."
     if not judgement.searched:
         return ""
-    return f"Nothing newer than your {view.show(candidate.current)} was found to pass{there}."
+    passes = "passes" if judgement.searched == "all" else "was found to pass"
+    return f"Nothing newer than your {view.show(candidate.current)} {passes}{there}."
 
 
 def _capped(view: UpgradeView, candidate: Candidate) -> str:
-    """As `2.2.3 is the latest found to pass on both`."""
+    """As `2.2.3 is the latest that passes on both`."""
     highest: dict[str, str] = {
         name: one.version
         for name, one in candidate.verdicts.items()
         if one.version is not None and one.verdict in {Verdict.SAFE, Verdict.CAPPED}
     }
+    judged = [one for one in candidate.verdicts.values() if one.verdict is Verdict.CAPPED]
+    latest = "the latest that passes"
+    if any(one.searched != "all" for one in judged):
+        latest = "the latest found to pass"
     take = view.common.get(candidate.name)
     apart = [
         f"{view.show(highest[names[0]])} on {view.where(names)}"
@@ -156,11 +161,11 @@ def _capped(view: UpgradeView, candidate: Candidate) -> str:
         if take is None or highest[names[0]] not in {take, candidate.target}
     ]
     if take is None:
-        return f"the latest found to pass is {joined(apart)}, and none was found that passes everywhere."
+        return f"{latest} is {joined(apart)}, and none was found that passes everywhere."
     total = len(view.tested)
     everywhere = "" if total == 1 else " on both" if total == 2 else f" on all {total}"  # noqa: PLR2004
     more = f" ({joined(apart)})" if apart else ""
-    return f"{view.show(take)} is the latest found to pass{everywhere}{more}."
+    return f"{view.show(take)} is {latest}{everywhere}{more}."
 
 
 def _grouped(view: UpgradeView, verdict: Verdict, words: str) -> list[Paragraph]:

@@ -133,7 +133,7 @@ def run(start: Start) -> Ran:
     )
 
 
-_INSTALLING = re.compile(r"^nox > Command .*\binstall\b.* failed with exit code", re.MULTILINE)
+_COMMAND = re.compile(r"^nox > Command (.*) failed with exit code", re.MULTILINE)
 _OFFLINE = re.compile(
     r"error sending request for url|Failed to fetch|network was disabled|Connection refused"
     r"|Could not fetch URL|Max retries exceeded|ReadTimeoutError|ConnectTimeoutError"
@@ -145,12 +145,10 @@ _OFFLINE = re.compile(
 
 def _offline(log: str) -> str:
     """The fault of the network for which an install of the session itself failed."""
-    failed = _INSTALLING.search(log)
-    if failed is None:
+    failed = _COMMAND.findall(log)
+    if not failed or "install" not in failed[-1].split():
         return ""
-    # What a silent install has said is printed below, until nox speaks again.
-    end = log.find("\nnox > ", failed.end())
-    found = _OFFLINE.search(log, 0, end if end > 0 else len(log))
+    found = _OFFLINE.search(log)
     return found[0] if found else ""
 
 

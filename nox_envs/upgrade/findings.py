@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report.facts import (
@@ -71,7 +71,14 @@ def report(
         dependencies=max((len(work.bench.column.declared) for work in works), default=0),
         files=tuple(file for file in files if file.endswith((".txt", ".in", ".toml"))),
         pinned=any(work.bench.column.is_pinned for work in works),
-        error="; ".join(dict.fromkeys(error.summary for error in campaign.failed.values())),
+        error="; ".join(
+            dict.fromkeys(
+                [
+                    *(error.summary for error in campaign.failed.values()),
+                    *(one.reason for one in baseline.values() if one.outcome is Outcome.ERROR),
+                ]
+            )
+        ),
         not_tested=dict(campaign.not_tested),
     )
 
@@ -217,6 +224,7 @@ def _capped(work: Work, name: str, version: Version, one: Prospect) -> Judgement
         together_with=tuple(sorted(work.quest.search.partners.get(name, frozenset()))),
         unexercised=_unexercised(work, name),
         log=log,
+        searched=_searched(work, name),
     )
 
 
@@ -244,7 +252,7 @@ def _rejected(work: Work, name: str) -> Judgement:
         together_with=rejection.blocked_by,
         trials=trials,
         log=log,
-        searched=name in work.caps and work.caps[name].done,
+        searched=_searched(work, name),
     )
 
 
@@ -283,6 +291,16 @@ def _why(work: Work, name: str) -> tuple[str, Mapping[str, str], str, tuple[str,
         and dict(each.shown.trial.changes) == dict(trial.changes)
     ]  # fmt: skip
     return reason, failing, trial.log, tuple(dict.fromkeys([*same, trial.id]))
+
+
+def _searched(work: Work, name: str) -> Literal["", "some", "all"]:
+    """How many of the releases between the answer and the target were run."""
+    cap = work.caps.get(name)
+    if cap is None or not cap.done:
+        return ""
+    target = work.bench.targets.get(name)
+    left = [each for each in cap.above if each not in cap.results and each != target]
+    return "some" if left else "all"
 
 
 def _unexercised(work: Work, name: str) -> bool | None:

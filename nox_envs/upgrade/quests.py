@@ -198,6 +198,12 @@ class CapQuest:
         return self._top is not None or (self._highest is not None and self._highest.done)
 
     @property
+    def above(self) -> Sequence[Version]:
+        """All releases above the best one."""
+        best = self.best or self._versions[0]
+        return [each for each in self._versions if each > best]
+
+    @property
     def best(self) -> Version | None:
         """None where nothing newer than what is there now passes."""
         best = self._top or (self._highest.best if self._highest else self._versions[0])

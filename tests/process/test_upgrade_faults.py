@@ -388,6 +388,7 @@ def test_what_was_stopped_is_resumed(
     case.assert_nothing_is_left()
 
 
+@pytest.mark.parametrize("phase", ["resolve", "look"])
 def test_a_campaign_is_stopped_while_it_waits_for_the_index(case: Case, phase: str) -> None:
     case.declare(
         "",
@@ -630,6 +631,7 @@ FULL = {
 }
 
 
+@pytest.mark.parametrize("what", ["log", "lock", "journal", "report"])
 def test_a_disk_that_is_full_proves_nothing(case: Case, what: str) -> None:
     case.declare(
         "assert b.__version__ == '1.0', 'b is broken'" if what in {"log", "lock"} else "",

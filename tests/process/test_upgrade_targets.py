@@ -94,7 +94,7 @@ def test_the_highest_release_that_passes_is_taken(uv_bench: Bench) -> None:
     assert judged["reason"] == "AssertionError: a is broken"
     assert found.candidate("a")["target"] == "2.1"
     assert found.safe == {"a": "1.2", "b": "2.0"}
-    assert "1.2 is the latest found to pass" in found.out
+    assert "1.2 is the latest that passes" in found.out
     proof = next(one for one in found.trials
                  if one["changes"] == {"a": ["1.0", "1.2"], "b": ["1.0", "2.0"]})  # fmt: skip
     assert proof["outcome"] == "pass"

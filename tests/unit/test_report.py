@@ -160,10 +160,10 @@ You can upgrade 5 of 6 today, together: that exact set passed on 3.11 and 3.12. 
   sqlalchemy   1.0      -        2.0.44   breaks   breaks
   werkzeug     1.0      2.0      2.0      safe     safe     only together with flask
 
-sqlalchemy 2.0.44 breaks 1 test. Nothing newer than your 1.0 was found to pass.
+sqlalchemy 2.0.44 breaks 1 test. Nothing newer than your 1.0 passes.
   tests/test_models.py::test_save   AttributeError: 'Engine' has no attribute 'execute'
   Which release did it?   nox -s bisect -- sqlalchemy
-pandas 2.3.3 breaks 1 test on 3.11; 2.2.3 is the latest found to pass on both.
+pandas 2.3.3 breaks 1 test on 3.11; 2.2.3 is the latest that passes on both.
   tests/test_sum.py::test_sum       TypeError: unsupported operand type(s) for |
 
 Write these 5 to requirements.txt (uses this result, tests nothing again):
@@ -189,11 +189,11 @@ boto3 is never imported by the tests.
 | sqlalchemy | 1.0 | - | breaks | breaks | |
 | werkzeug | 1.0 | 2.0 | safe | safe | only together with flask |
 
-**sqlalchemy 2.0.44 breaks 1 test**. Nothing newer than your 1.0 was found to pass.
+**sqlalchemy 2.0.44 breaks 1 test**. Nothing newer than your 1.0 passes.
 
 - `tests/test_models.py::test_save` `AttributeError: 'Engine' has no attribute 'execute'`
 
-**pandas 2.3.3 breaks 1 test on 3.11**; 2.2.3 is the latest found to pass on both.
+**pandas 2.3.3 breaks 1 test on 3.11**; 2.2.3 is the latest that passes on both.
 
 - `tests/test_sum.py::test_sum` `TypeError: unsupported operand type(s) for |`
 
@@ -601,9 +601,9 @@ a 2.0 cannot be resolved: a 2.0 needs b<1 and you need b>=2.
 b 2.0 cannot be built on 3.11: no wheel for this Python.
 c 2.0 cannot be judged, equal runs disagreed: passed, then failed.
 g 2.0 needs h, which is left out.
-h 2.0 breaks your tests: exit 3. Nothing newer than your 1.0 was found to pass.
+h 2.0 breaks your tests: exit 3. Nothing newer than your 1.0 passes.
   {PLACE}/logs/t9.txt
-j 2.0 breaks 5 tests on 3.11. Nothing newer than your 1.0 was found to pass there.
+j 2.0 breaks 5 tests on 3.11. Nothing newer than your 1.0 passes there.
   t::a                              no
   t::b                              no
   t::c                              no
@@ -628,13 +628,13 @@ Could not be tested: l 2.0 (cannot reach the index)."""
         (
             [capped("1.5", failing=SUM), capped("1.7", failing=SUM)],
             {"p": "1.5"},
-            "p 2.0 breaks 1 test; 1.5 is the latest found to pass on both (1.7 on 3.12).",
+            "p 2.0 breaks 1 test; 1.5 is the latest that passes on both (1.7 on 3.12).",
         ),
         (
             [capped("1.5", failing=SUM), capped("1.7", failing=SUM)],
             {},
             (
-                "p 2.0 breaks 1 test; the latest found to pass is 1.5 on 3.11 and 1.7 on 3.12,"
+                "p 2.0 breaks 1 test; the latest that passes is 1.5 on 3.11 and 1.7 on 3.12,"
                 " and none was found that passes everywhere."
             ),
         ),
@@ -642,14 +642,14 @@ Could not be tested: l 2.0 (cannot reach the index)."""
             [capped("1.5", failing=SUM), safe()],
             {},
             (
-                "p 2.0 breaks 1 test on 3.11; the latest found to pass is 1.5 on 3.11"
+                "p 2.0 breaks 1 test on 3.11; the latest that passes is 1.5 on 3.11"
                 " and 2.0 on 3.12, and none was found that passes everywhere."
             ),
         ),
         (
             [capped("1.5", reason="p 2.0 needs q<1")],
             {"p": "1.5"},
-            "p 2.0 does not pass: p 2.0 needs q<1; 1.5 is the latest found to pass on both.",
+            "p 2.0 does not pass: p 2.0 needs q<1; 1.5 is the latest that passes on both.",
         ),
     ],
 )
