@@ -171,7 +171,7 @@ def test_the_ends_that_are_named(uv_bench: Bench) -> None:
     newer = bisect(uv_bench, "a", "--good", "2.0", "--pre")
     answer = newer.bisected()
     assert (answer["last_good"], answer["first_bad"]) == ("2.0", "3.0b1"), newer.out
-    assert answer["requirement"] == "a<=2.0"
+    assert answer["requirement"] == "a<3"
 
 
 def test_a_package_that_only_another_one_asks_for(uv_bench: Bench) -> None:
@@ -187,15 +187,11 @@ def test_a_package_that_only_another_one_asks_for(uv_bench: Bench) -> None:
     assert "Until then:   a<2" in found.out
 
 
-@pytest.mark.parametrize("blame", ["package", "company", None])
-def test_who_is_to_blame_where_others_move(uv_bench: Bench, blame: str | None) -> None:
+@pytest.mark.parametrize("blame", ["package", "company"])
+def test_who_is_to_blame_where_others_move(uv_bench: Bench, blame: str) -> None:
     pin(uv_bench, "b", "1.0 2.0")
-    for version in ("1.0", "1.1"):
-        # Its partner can only be told apart from it where it goes with the old one.
-        requires = ["b<2"] if blame is None else []
-        uv_bench.index.wheel("a", version, requires=requires)
+    pin(uv_bench, "a", "1.0 1.1")
     uv_bench.index.wheel("a", "2.0", requires=["b>=2"])
-    uv_bench.write("requirements.txt", "a==1.0\nb==1.0\n")
     guilty = "a" if blame == "package" else "b"
     declare(uv_bench, f"import a, b\nassert {guilty}.__version__ < '2', 'no engine'\n")
     found = bisect(uv_bench, "a")
@@ -205,7 +201,6 @@ def test_who_is_to_blame_where_others_move(uv_bench: Bench, blame: str | None) -
     said = {
         "package": "What moved with 2.0 is not to blame: 1.1 passes with b 1.0 -> 2.0.",
         "company": "a itself is not to blame: 1.1 fails in the same way with b 1.0 -> 2.0.",
-        None: "Not a alone was moved: b 1.0 -> 2.0. Which of them breaks you was not told apart.",
     }
     assert said[blame] in found.out
 

@@ -1,0 +1,242 @@
+"""States that a user can name: what files say, what a date looks like, which lock passed last."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import tomli_w
+from packaging.utils import canonicalize_name
+
+from nox_envs.errors import FileMissing, LockInvalid, NoxEnvsError, UsageError
+from nox_envs.interpreter import Interpreter
+from nox_envs.upgrade.states import States
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nox_envs.upgrade.column import Column
+
+SHA = "a" * 64
+REGISTRY = {"registry": "https://host/simple"}
+MARKERS = {
+    "implementation_name": "cpython", "implementation_version": "3.11.7", "os_name": "posix",
+    "platform_machine": "x86_64", "platform_python_implementation": "CPython",
+    "platform_release": "6", "platform_system": "Linux", "platform_version": "1",
+    "python_full_version": "3.11.7", "python_version": "3.11", "sys_platform": "linux",
+}  # fmt: skip
+PYTHON = Interpreter(
+    path=Path("/env/bin/python"), version="3.11.7", prefix=Path("/env"), base_prefix=Path("/usr"),
+    purelib=Path("/env/lib"), platlib=Path("/env/lib"), build="cpython-311", markers=MARKERS,
+)  # fmt: skip
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> States:
+    return States(
+        base=tmp_path,
+        cache=tmp_path / "cache",
+        campaigns=tmp_path / "cache" / "campaigns",
+        variables={},
+        temporary=tmp_path,
+    )
+
+
+def column(*own: str) -> Column:
+    """A cell on Python 3.11, with its own projects."""
+    projects = [SimpleNamespace(name=canonicalize_name(name)) for name in own]
+    return cast(
+        "Column",
+        SimpleNamespace(
+            name="test",
+            interpreter=PYTHON,
+            current=SimpleNamespace(locals=projects),
+        ),
+    )
+
+
+def read(states: States, name: str, text: str, *own: str) -> dict[str, str]:
+    """The pins of a file with this text."""
+    (states.base / name).write_text(text, encoding="utf-8")
+    return plain(states.read(name, column(*own)))
+
+
+def plain(pins: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(name): str(version) for name, version in pins.items()}
+
+
+def uv_lock(*packages: dict[str, Any]) -> str:
+    return tomli_w.dumps({"version": 1, "package": list(packages)})
+
+
+def package(name: str, version: str, *markers: str, **more: Any) -> dict[str, Any]:
+    told = {"name": name, "version": version, "source": REGISTRY, **more}
+    return {**told, "resolution-markers": list(markers)} if markers else told
+
+
+# -- uv.lock
+
+
+def test_a_uv_lock_pins_what_comes_from_an_index(states: States) -> None:
+    text = uv_lock(
+        package("My.Package", "1.0"),
+        package("demo", "0.1", source={"editable": "."}),
+        package("other", "0.2", source={"git": "https://host/other?rev=abc"}),
+        {"name": "dynamic", "source": {"virtual": "."}},
+    )
+    assert read(states, "uv.lock", text) == {"my-package": "1.0"}
+
+
+def test_a_uv_lock_is_read_for_the_python_of_the_cell(states: States) -> None:
+    text = uv_lock(
+        package("numpy", "1.26.4", "python_full_version < '3.12'"),
+        package("numpy", "2.1.0", "python_full_version >= '3.12'"),
+        package("tz", "1.0", "sys_platform == 'win32'", "python_full_version == '3.11.*'"),
+        package("winreg", "1.0", "sys_platform == 'win32'"),
+    )
+    assert read(states, "uv.lock", text) == {"numpy": "1.26.4", "tz": "1.0"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "package = [",
+        uv_lock(package("a", "not a version")),
+        uv_lock(package("a", "1.0", "python_version !! '3'")),
+        uv_lock({"version": "1.0", "source": REGISTRY}),
+    ],
+)
+def test_a_uv_lock_that_cannot_be_understood(states: States, text: str) -> None:
+    with pytest.raises(LockInvalid):
+        read(states, "uv.lock", text)
+
+
+@pytest.mark.xfail(strict=True, raises=AttributeError, reason="entries are taken for tables")
+def test_a_uv_lock_with_other_things_in_it(states: States) -> None:
+    with pytest.raises(LockInvalid):
+        read(states, "uv.lock", 'package = ["a"]\n')
+
+
+def test_no_uv_lock_pins_nothing(states: States) -> None:
+    assert read(states, "uv.lock", "version = 1\n") == {}
+
+
+# -- freezes
+
+
+def test_a_freeze_pins_what_it_has_exactly(states: States) -> None:
+    text = """\
+# made by hand
+Flask==2.2.2
+ruamel.yaml===0.17.1
+open>=1
+series==3.*
+demo==0.1
+hashed==1.0 --hash=sha256:{}
+""".format("0" * 64)
+    assert read(states, "freeze.txt", text, "demo") == {
+        "flask": "2.2.2",
+        "ruamel-yaml": "0.17.1",
+        "hashed": "1.0",
+    }
+
+
+def test_a_file_that_pins_nothing_is_a_mistake(states: States) -> None:
+    with pytest.raises(UsageError, match=r"freeze\.txt pins nothing"):
+        read(states, "freeze.txt", "flask\nrequests>=2\n")
+
+
+@pytest.mark.xfail(strict=True, reason="the last line of a package counts, for whatever Python")
+def test_a_compiled_file_is_read_for_the_python_of_the_cell(states: States) -> None:
+    text = "a==1.0 ; python_version < '3.12'\na==2.0 ; python_version >= '3.12'\n"
+    assert read(states, "compiled.txt", text) == {"a": "1.0"}
+
+
+@pytest.mark.xfail(strict=True, reason="`===` may be followed by what is no version")
+def test_a_pin_that_is_no_version_is_a_mistake(states: States) -> None:
+    with pytest.raises(NoxEnvsError):
+        read(states, "freeze.txt", "a===lts\n")
+
+
+# -- which kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-01", "2026-11-01T10:00", "2026-11-01 10:00:30Z", "2026-11-01T10:00:00+02:00"],
+)
+def test_dates(states: States, text: str) -> None:
+    # The stand-in of a column cannot be resolved, but that was to be done.
+    with pytest.raises(AttributeError, match="gathered"):
+        states.read(text, column())
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11", "2026-11-1", "11-01-2026", "2026-11-01.txt", "2026-11-01T10", "yesterday"]
+)
+def test_what_looks_like_no_date_is_a_file(states: States, text: str) -> None:
+    with pytest.raises(FileMissing, match="does not exist"):
+        states.read(text, column())
+    assert read(states, text, "a==1.0\n") == {"a": "1.0"}
+
+
+# -- the last that passed
+
+
+def record(states: States, campaign: str, *trials: tuple[str, str, str]) -> None:
+    """Write a campaign with trials: cell, outcome and the pin of its lock."""
+    told = []
+    for number, (cell, outcome, version) in enumerate(trials):
+        lock = f"locks/pylock.{number}.toml"
+        path = states.campaigns / campaign / lock
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = f"a-{version}-py3-none-any.whl"
+        wheel = {"name": file, "url": f"https://host/{file}", "hashes": {"sha256": SHA}}
+        entry = {"name": "a", "version": version, "wheels": [wheel]}
+        document = {"lock-version": "1.0", "created-by": "me", "packages": [entry]}
+        path.write_text(tomli_w.dumps(document), encoding="utf-8")
+        told.append({"cell": cell, "outcome": outcome, "lock": lock})
+    report = states.campaigns / campaign / "report.json"
+    report.write_text(json.dumps({"trials": told}), encoding="utf-8")
+
+
+def test_the_last_that_passed_in_its_own_cell(states: States) -> None:
+    record(states, "upgrade-20260101-000000", ("test", "pass", "1.0"))
+    record(
+        states,
+        "upgrade-20260102-000000",
+        ("test", "pass", "2.0"),
+        ("test", "pass", "3.0"),
+        ("test", "fail", "4.0"),
+        ("other", "pass", "5.0"),
+    )
+    record(states, "upgrade-20260103-000000", ("test", "fail", "6.0"))
+    label, pins = states.last_that_passed(column())
+    assert plain(pins) == {"a": "3.0"}
+    assert label == "cache/campaigns/upgrade-20260102-000000/locks/pylock.1.toml"
+
+
+def test_reports_that_are_none_are_passed_over(states: States) -> None:
+    record(states, "upgrade-20260101-000000", ("test", "pass", "1.0"))
+    for day, text in enumerate(("{", "[]", "{}"), start=2):
+        directory = states.campaigns / f"upgrade-2026010{day}-000000"
+        directory.mkdir()
+        (directory / "report.json").write_text(text, encoding="utf-8")
+    record(states, "upgrade-20260105-000000", ("test", "pass", "2.0"))
+    (states.campaigns / "upgrade-20260105-000000/locks/pylock.0.toml").unlink()
+    assert plain(states.last_that_passed(column())[1]) == {"a": "1.0"}
+
+
+@pytest.mark.xfail(strict=True, reason="campaigns are ordered by the names of their sessions")
+def test_the_last_that_passed_in_whatever_campaign(states: States) -> None:
+    record(states, "upgrade-20260101-000000", ("test", "pass", "1.0"))
+    record(states, "bisect-20260102-000000", ("test", "pass", "2.0"))
+    assert plain(states.last_that_passed(column())[1]) == {"a": "2.0"}
+
+
+def test_nothing_has_passed_yet(states: States) -> None:
+    with pytest.raises(UsageError, match="there is no lock with which test has passed"):
+        states.last_that_passed(column())
