@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from packaging.specifiers import SpecifierSet
+
 from nox_envs import _files, _host, settings
 from nox_envs.errors import NotApplied, NoxEnvsError, UsageError
 from nox_envs.gather import Noxfile
@@ -15,15 +17,14 @@ from nox_envs.report import applied, as_json, as_markdown, as_terminal
 from nox_envs.report.facts import FloorsReport, UpgradeReport
 from nox_envs.upgrade import options as reading
 from nox_envs.upgrade.column import Place
-from nox_envs.upgrade.conduct import Conduct
-from nox_envs.upgrade.records import broken
+from nox_envs.upgrade.conduct import Conduct, Conducted
+from nox_envs.upgrade.records import Record, broken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import nox
-    from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
     from nox_envs.report.facts import Report
@@ -70,6 +71,8 @@ def run(
                 options=options,
                 held=reading.held(hold),
             )
+        if kind == "bisect" and len(options.asked) != 1:
+            raise _no_package(name, session)
         if options.apply or options.dry_run:
             _apply(conduct, session)
         else:
@@ -87,11 +90,13 @@ def _conduct(
     options: UpgradeOptions,
     held: Mapping[NormalizedName, SpecifierSet],
 ) -> Conduct:
-    if kind == "bisect" and len(options.asked) != 1 and not options.resume:
-        raise _no_package(name, session)
     if isinstance(session.python, str):  # `-P 3.12`
-        options = replace(options, pythons=(*options.pythons, session.python))
-    options = replace(options, hold={**held, **options.hold})
+        words = (*options.words, "--python", session.python) if options.words else ()
+        pythons = (*options.pythons, session.python)
+        options = replace(options, pythons=pythons, words=words)
+    limits = {name: held.get(name, SpecifierSet()) & limit if held.get(name) else limit
+              for name, limit in options.hold.items()}  # fmt: skip
+    options = replace(options, hold={**held, **limits})
     every = _places(sessions, options)
     return Conduct(
         kind=kind,
@@ -187,28 +192,37 @@ def _is_meant(place: Place, word: str) -> bool:
 
 def _conclude(conduct: Conduct, session: nox.Session) -> None:
     """Run a campaign, print its result, and fail for what the user wants to fail for."""
+    _judge(_run(conduct), conduct, session)
+
+
+def _run(conduct: Conduct) -> Conducted:
+    """Run a campaign, and print its result."""
     options = conduct.options
     ended = conduct.run()
     found = ended.report
-    commands = conduct.commands
-    _deliver(as_json.dumps(found), options.json, conduct.base)
-    _deliver(as_markdown.render(found, commands=commands), options.markdown, conduct.base)
     told = {type(error): error for error in reversed(ended.errors)}
     for error in told.values():
         sys.stderr.write(settings.redact(f"{error}\n", os.environ))
     is_told = bool(ended.errors) and found.status == "error"
     if "-" not in {options.json, options.markdown} and not is_told:
         encoding = sys.stdout.encoding or "ascii"
-        _print("\n" + as_terminal.render(found, commands=commands, encoding=encoding))
+        _print("\n" + as_terminal.render(found, commands=conduct.commands, encoding=encoding))
+    _deliver(as_json.dumps(found), options.json, conduct.base)
+    document = as_markdown.render(found, commands=conduct.commands)
+    _deliver(document, options.markdown, conduct.base)
     if ended.stopped is not None:
         raise KeyboardInterrupt(ended.stopped.value)
-    failed = [
-        reason for kind, reason in _failing(found).items() if kind in {"error", *options.fail_on}
-    ]
-    if not failed and ended.errors:
-        failed = [error.summary for error in told.values()]
+    return ended
+
+
+def _judge(ended: Conducted, conduct: Conduct, session: nox.Session) -> None:
+    """Fail for what the user wants to fail for."""
+    wanted = {"error", *conduct.options.fail_on}
+    failed = [reason for kind, reason in _failing(ended.report).items() if kind in wanted]
+    if not failed:
+        failed = list(dict.fromkeys(error.summary for error in ended.errors))
     if failed:
-        session.error("; ".join(failed))
+        session.error(settings.redact("; ".join(failed), os.environ))
 
 
 def _deliver(document: str, path: str | None, base: Path) -> None:
@@ -216,7 +230,13 @@ def _deliver(document: str, path: str | None, base: Path) -> None:
     if path == "-":
         _print(document)
     elif path is not None:
-        _files.write_text(base / path, settings.redact(document, os.environ))
+        try:
+            _files.write_text(base / path, settings.redact(document, os.environ))
+        except OSError as error:
+            raise UsageError(
+                problem=f"{path} cannot be written: {error.strerror}",
+                advice=("name a file in a directory that is there",),
+            ) from error
 
 
 def _print(text: str) -> None:
@@ -226,22 +246,31 @@ def _print(text: str) -> None:
 
 def _apply(conduct: Conduct, session: nox.Session) -> None:
     """Write the set of a finished campaign of today, or of one that is run now."""
-    if not conduct.options.dry_run:
+    options, ended = conduct.options, None
+    if not options.dry_run:
         conduct.refuse_uncommitted()
-    record = None if conduct.options.again else conduct.earlier()
+    record = None if options.again else conduct.earlier()
     if record is None:
-        _conclude(conduct, session)
+        ended = _run(conduct)
         record = conduct.earlier()
     else:
         session.log(applied.using(record.started, datetime.now(timezone.utc)))
-        for path, name in (
-            (conduct.options.json, "report.json"),
-            (conduct.options.markdown, "report.md"),
-        ):
-            _deliver(_files.read_text(record.directory / name), path, conduct.base)
-    if record is None or not record.proven.pins:
-        _print(f"\n{applied.nothing_to_apply()}")
-        return
+        for path, name in ((options.json, "report.json"), (options.markdown, "report.md")):
+            if path is not None:
+                _deliver(_files.read_text(record.directory / name), path, conduct.base)
+    text = applied.nothing_to_apply()
+    if record is not None and record.proven.pins:
+        text = _written(conduct, record)
+    # What a program reads is not mixed with what people do.
+    stream = sys.stderr if "-" in {options.json, options.markdown} else sys.stdout
+    stream.write(settings.redact(text if options.dry_run else f"\n{text}", os.environ))
+    stream.flush()
+    if ended is not None:
+        _judge(ended, conduct, session)
+
+
+def _written(conduct: Conduct, record: Record) -> str:
+    """Write what was proven; what was done, in words, or what would be."""
     if record.disagreements:
         raise NotApplied(
             reason="what your files would give with these releases does not pass today",
@@ -250,18 +279,16 @@ def _apply(conduct: Conduct, session: nox.Session) -> None:
         )
     written = conduct.apply(record)
     if conduct.options.dry_run:
-        _print(written.diff)
-        return
+        return written.diff
     lines = [(edit.file, edit.before, edit.after) for edit in written.edits]
-    text = applied.applied(lines, packages=written.packages, commands=written.commands)
-    _print(f"\n{text}")
+    return applied.applied(lines, packages=written.packages, commands=written.commands)
 
 
 def _failing(found: Report) -> Mapping[str, str]:
     """Kinds of `--fail-on` that hold, and why."""
     kinds = {}
     if found.status == "baseline-red":
-        kinds["baseline"] = "the tests fail already with the versions you have"
+        kinds["baseline"] = "it fails already without any change"
     if found.status == "error":
         kinds["error"] = found.error or "there is no answer"
     verdicts = _verdicts(found)

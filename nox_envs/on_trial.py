@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +71,8 @@ class OnTrial:
         if self.order.junit:
             before = session.env.get("PYTEST_ADDOPTS", settings.pytest_options(os.environ))
             # The user's own options come later on the command line, and win.
-            words = ["-o junit_family=xunit1", f"--junitxml={self.order.junit}"]
+            junit = shlex.quote(Path(self.order.junit).as_posix())
+            words = ["-o junit_family=xunit1", f"--junitxml={junit}"]
             session.env["PYTEST_ADDOPTS"] = " ".join([*words, *filter(None, [before])])
 
     def tell(

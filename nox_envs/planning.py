@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nox_envs.resolve.requests import Local, Request
     from nox_envs.toolbox import Job, Toolbox
 
-__all__ = ["Pins", "Planner", "Wheels"]
+__all__ = ["Pins", "Planner", "Wheels", "relative"]
 
 
 def __dir__() -> list[str]:
@@ -167,13 +167,13 @@ class Planner:
         return LockedLocal(
             name=wheel.name,
             version=wheel.version,
-            directory=_relative(source.path, self.job.environment),
+            directory=relative(source.path, self.job.environment),
             content=hashlib.sha256(content.encode()).hexdigest(),
             editable=source.editable,
         )
 
     def label(self, path: Path) -> str:
-        return _relative(path, self.job.noxfile.path.parent)
+        return relative(path, self.job.noxfile.path.parent)
 
     def _read_lock(self, path: Path, gathered: Gathered, locals_: tuple[LockedLocal, ...]) -> Lock:
         label = self.label(path)
@@ -230,7 +230,8 @@ def _unmet(request: Request, pins: Pins) -> str:
     return f"holds {request.name} {version}"
 
 
-def _relative(path: Path, base: Path) -> str:
+def relative(path: Path, base: Path) -> str:
+    """A path as it is shown; whole where it lies on another drive."""
     try:
         return os.path.relpath(path, base).replace(os.sep, "/")
     except ValueError:  # Another drive of Windows.

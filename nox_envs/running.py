@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
@@ -148,7 +148,8 @@ class CellRun:
             if trial is None:
                 provisioned = provision(job, os.environ)
             else:
-                provisioned = fill(job, os.environ, trial.order)
+                # What a test writes into a shared file would be there in the next trial.
+                provisioned = fill(replace(job, apart=True), os.environ, trial.order)
             session.log(_made(provisioned))
         session.env.update(variables)
         session.env[TAG_VARIABLE] = tag

@@ -65,6 +65,8 @@ class Job:
     """Whether the user forbade to install into an environment that is there."""
     recreate: Callable[[], None]
     """Has the host make the environment anew."""
+    apart: bool = False
+    """Whether it shares no file with the installer's cache, whatever is declared."""
 
     @property
     def directory(self) -> Path:
@@ -109,7 +111,7 @@ class Toolbox:
     def installer(self, gathered: Gathered) -> Installer:
         env = self._tool_env(gathered)
         if self.uv:
-            copies = self.job.declaration.isolation == "copy"
+            copies = self.job.apart or self.job.declaration.isolation == "copy"
             return UvInstaller(uv=self.uv, env=env, copies=copies)
         return PipInstaller(env=env)
 

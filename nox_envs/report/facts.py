@@ -165,6 +165,8 @@ class UpgradeReport(Report):
     """How many dependencies are declared."""
     pinned: bool = True
     """Whether the project pins its dependencies, as applications do."""
+    words: tuple[str, ...] = ()
+    """What narrows or steers it on the command line, to be repeated where it is written down."""
 
 
 # -- bisect

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nox_envs.outcome import Verdict
 from nox_envs.report.columns import folded
+from nox_envs.report.escape import plain
 from nox_envs.report.headline import body, headline, title
 from nox_envs.report.paragraphs import paragraphs
 from nox_envs.report.view import Commands, UpgradeView
@@ -186,5 +188,6 @@ def _apply(view: UpgradeView) -> tuple[str, str] | None:
         declared = "it is" if len(view.taken) == 1 else "they are"
         return (f"Write {which} where {declared} declared: {where}", "") if places else None
     files = view.named(view.report.files)
-    command = f"nox -s {view.commands.upgrade} -- --apply"
+    words = plain(shlex.join(["--apply", *view.report.words]))
+    command = f"nox -s {view.commands.upgrade} -- {words}"
     return f"Write {which} to {files} (uses this result, tests nothing again):", command

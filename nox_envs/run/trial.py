@@ -134,6 +134,7 @@ def run(start: Start) -> Ran:
 
 
 _COMMAND = re.compile(r"^nox > Command (.*) failed with exit code", re.MULTILINE)
+_INSTALL = re.compile(r"\S*(?:uv pip|python[\d.]* -m pip|pip[\d.]*) install\b")
 _OFFLINE = re.compile(
     r"error sending request for url|Failed to fetch|network was disabled|Connection refused"
     r"|Could not fetch URL|Max retries exceeded|ReadTimeoutError|ConnectTimeoutError"
@@ -146,7 +147,7 @@ _OFFLINE = re.compile(
 def _offline(log: str) -> str:
     """The fault of the network for which an install of the session itself failed."""
     failed = _COMMAND.findall(log)
-    if not failed or "install" not in failed[-1].split():
+    if not failed or not _INSTALL.match(failed[-1]):
         return ""
     found = _OFFLINE.search(log)
     return found[0] if found else ""

@@ -78,13 +78,16 @@ def apply(
         return Applied(edits=edited.edits, diff=diff, commands=commands)
     if not force:
         refuse_uncommitted(base, list(edited.texts), variables)
-    for name, text in edited.texts.items():
-        _files.write_exactly(base / name, text)
+    written = []
     try:
+        with _files.explained(base):
+            for name, text in edited.texts.items():
+                written.append(name)
+                _files.write_exactly(base / name, text)
         with _columns(places, cache, variables) as columns:
             count = _compared(columns, proven)
     except BaseException:
-        for name in edited.texts:
+        for name in written:
             _files.write_exactly(base / name, texts[name])
         raise
     return Applied(edits=edited.edits, diff=diff, packages=count, commands=commands)

@@ -49,6 +49,8 @@ def __dir__() -> list[str]:
 
 _TIMES, _LEAST = 5.0, 60.0
 """A run may take so many times the baseline, and so many seconds in any case."""
+_LONGEST = 3600.0
+"""What a run may take that shows how long one takes."""
 _LOOKS = 8
 """Questions to the index side by side."""
 _PAUSES = (0.5, 2.0)
@@ -78,6 +80,8 @@ class Bench:
         """Why a newer release than the one in `targets` cannot be installed."""
         self.missing: frozenset[NormalizedName] = frozenset()
         """What the command line names and this column does not have."""
+        self.refusals: dict[str, NoxEnvsError] = {}
+        """What the command line names and this column cannot try, and why."""
         self.unresolved: dict[str, tuple[Outcome, str]] = {}
         """What goes with nothing at its target, and why."""
         self.known_failures: frozenset[str] = frozenset()
@@ -110,12 +114,13 @@ class Bench:
         Raises a `NoxEnvsError`.
         """
         options, pins = self._options, self.column.current.pins
-        for name in options.asked:
-            if name not in self.column.declared and self._is_fixed(name):
-                raise UsageError(
-                    problem=f"{name} is an axis of {self.column.name}, or comes from a URL",
-                    advice=("its release is what the declaration says",),
-                )
+        fixed = {name for name in options.asked
+                 if name not in self.column.declared and self._is_fixed(name)}  # fmt: skip
+        for name in fixed:
+            self.refusals[str(name)] = UsageError(
+                problem=f"{name} is an axis of {self.column.name}, or comes from a URL",
+                advice=("its release is what the declaration says",),
+            )
         self.missing = frozenset(name for name in options.asked if pins.get(name) is None)
         names = sorted(options.asked or self.column.declared)
         found = side_by_side(self.column.releases, names, at_once=_LOOKS)
@@ -124,7 +129,7 @@ class Bench:
             if isinstance(releases, Unreachable):
                 raise IndexUnreachable(reason=releases.reason, url=releases.url, about=str(name))
             current = pins.get(name)
-            if current is None or isinstance(releases, NotThere):
+            if current is None or isinstance(releases, NotThere) or name in fixed:
                 continue
             one = prospect(
                 name,
@@ -135,7 +140,10 @@ class Bench:
                 asked=options.asked.get(name),
                 hold=options.hold.get(name),
             )
-            self._refuse_unknown_release(one, releases)
+            refusal = self._refusal(one, releases)
+            if refusal is not None:
+                self.refusals[str(name)] = refusal
+                one = replace(one, verdict=Verdict.INFEASIBLE, reason=self._reason(refusal))
             if one.target is not None or one.verdict is not None:
                 self.prospects[str(name)] = one
         self._aim()
@@ -144,14 +152,14 @@ class Bench:
         requests = self.column.gathered.wanted.requests
         return any(each.name == name and (each.axis or each.requirement.url) for each in requests)
 
-    def _refuse_unknown_release(self, one: Prospect, releases: Releases) -> None:
-        """A release that the command line names has to exist, and to be one that can be tried."""
+    def _refusal(self, one: Prospect, releases: Releases) -> NoxEnvsError | None:
+        """Why the release that the command line names cannot be tried on this column."""
         wanted = self._options.asked.get(one.name)
         if not wanted or one.target is not None or one.verdict or one.current in wanted:
-            return
+            return None
         there = [each for each in releases if wanted.contains(each.version, prereleases=True)]
         if there and all(each.version < one.current for each in there):
-            raise UsageError(
+            return UsageError(
                 problem=f"{one.name}{wanted} is older than your {one.current}",
                 advice=(f"to go back, name one release:   {one.name}=={there[-1].version}",),
             )
@@ -166,7 +174,7 @@ class Bench:
         exact = [Version(each.version) for each in wanted if each.operator == "=="
                  and not each.version.endswith(".*")]  # fmt: skip
         nearby = nearest(exact[0], releases) if len(exact) == 1 and not there else ()
-        raise ReleaseNotFound(
+        return ReleaseNotFound(
             name=str(one.name),
             wanted=str(exact[0]) if len(exact) == 1 else str(wanted),
             addresses=(f"the command line   {one.name}{wanted}",),
@@ -232,6 +240,8 @@ class Bench:
         return found, self._links()
 
     def _closure(self, name: str) -> frozenset[str] | None:
+        if self._goes_alone(name):
+            return frozenset({name})
         wanted = {
             canonicalize_name(other): _exactly(target) if other == name
             else _range(self.prospects[other].current, target)
@@ -251,6 +261,14 @@ class Bench:
             if other == name
             or lock.pins.get(canonicalize_name(other)) != self.prospects[other].current
         )
+
+    def _goes_alone(self, name: str) -> bool:
+        """Whether a target resolves where all other candidates stay."""
+        try:
+            self.column.resolve(self._fixed({name: self.targets[name]}))
+        except NoxEnvsError:
+            return False
+        return True
 
     def _links(self) -> set[frozenset[str]]:
         """Pairs of targets between which there is a path of dependencies."""
@@ -283,7 +301,10 @@ class Bench:
         return tuple(sorted(one for one, found in self._requires.items() if name in found))
 
     def highest_feasible(self, base: Pins, name: str) -> Version | str:
-        """The newest release of a candidate that resolves beside a set; or why there is none."""
+        """The newest release of a candidate that resolves beside a set; or why there is none.
+
+        Raises a `NoxEnvsError` where that is not known.
+        """
         one = self.prospects[name]
         key = canonicalize_name(name)
         others = self._fixed(base)
@@ -291,6 +312,8 @@ class Bench:
         try:
             lock = self.column.resolve(others, free=frozenset({key}))
         except NoxEnvsError as error:
+            if _outcome(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
+                raise
             return self._reason(error)
         version = lock.pins.get(key)
         return version if version in one.versions else f"no release of {name} fits"
@@ -345,7 +368,7 @@ class Bench:
         if declared is not None:
             return declared
         if self._baseline_seconds is None:
-            return None
+            return _LONGEST
         return max(_LEAST, _TIMES * self._baseline_seconds)
 
     def _judged(self, shown: Shown) -> Result:

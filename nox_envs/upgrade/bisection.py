@@ -54,6 +54,8 @@ class _Line:
     good: Version
     bad: Version
     dates: Mapping[Version, str]
+    ends_newest: bool
+    """Whether the bad end is the newest release that there is."""
     quest: BisectQuest | None = None
     company: Result | None = None
     """Of the good release in the company of the bad one."""
@@ -174,6 +176,11 @@ class Bisection:
     def _prepare(self, column: Column) -> _Line:
         bench = Bench(column, self._trials, self._options, frees_others=True)
         name, options = self._name, self._options
+        if options.asked[name]:
+            raise UsageError(
+                problem=f"{name}{options.asked[name]}: a bisection takes the name alone",
+                advice=("say where it ends:   --good VERSION --bad VERSION",),
+            )
         current = column.current.pins.get(name)
         if current is None:
             raise UsageError(
@@ -209,6 +216,7 @@ class Bisection:
             good=good,
             bad=bad,
             dates=_dates(found),
+            ends_newest=bad >= max(admitted, default=bad),
         )
 
     def _end(self, option: str, text: str | None, default: Version, found: Releases) -> Version:
@@ -269,8 +277,9 @@ class Bisection:
         )
         return {
             name: Version(after)
-            for name, (_, after) in bad.items()
-            if after is not None and good.get(name, (None, None))[1] != after
+            for name, (before, after) in bad.items()
+            # What is new cannot be had without the release that asks for it.
+            if after is not None and before is not None and good.get(name, (None, None))[1] != after
         }
 
     # -- the report
@@ -348,12 +357,13 @@ class Bisection:
             unknown=tuple(str(one) for one in search.unknown),
             bad_ranges=tuple((str(low), str(high)) for low, high in search.bad_ranges),
             fixed_in=_text(search.fixed_in),
-            newest=None if newest is None else Newest(
+            newest=None if newest is None or not line.ends_newest else Newest(
                 version=str(newest.version),
                 outcome=newest.outcome,
                 same_signature=None if newest.outcome is Outcome.PASS else newest.same_signature,
             ),
-            requirement=search.requirement(str(self._name), line.current) if found else "",
+            requirement=search.requirement(str(self._name), line.current)
+            if found and self._blame(line) != "company" else "",
             releases=tuple(str(one) for one in line.versions),
             tested={
                 str(version): self._seen(search, results)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from nox_envs.errors import UsageError
+from nox_envs.errors import NoxEnvsError, UsageError
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report import progress
 from nox_envs.report.columns import columns
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from nox_envs.errors import NoxEnvsError
     from nox_envs.upgrade.column import Place
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.trials import Trials
@@ -56,6 +55,8 @@ class Work:
     caps: dict[str, CapQuest] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     """Why nothing newer of a candidate resolves beside the set."""
+    unsettled: dict[str, str] = field(default_factory=dict)
+    """Why that could not be found out."""
     common: list[str] = field(default_factory=list)
     """The runs of exactly the common set that passed."""
     fresh: Result | None = None
@@ -142,13 +143,19 @@ class Campaign:
         """Plan every column, and a search for each."""
         planned = self._driver.plan()
         for name in self._options.asked:
-            lacking = [cell for cell, bench in planned.items() if name in bench.missing]
+            lacking = [
+                cell
+                for cell, bench in planned.items()
+                if name in bench.missing or name in bench.refusals
+            ]
             if planned and len(lacking) == len(planned):
                 pins = planned[lacking[0]].column.current.pins
-                self._driver.failed[lacking[0]] = UsageError(
+                refusals = [planned[cell].refusals.get(name) for cell in lacking]
+                self._driver.failed[lacking[0]] = next(filter(None, refusals), None) or UsageError(
                     problem=f"{name} is not among the {len(pins)} packages of {lacking[0]}",
                     advice=(near(name, pins),),
                 )
+        self._refuse_unknown_holds(planned)
         for cell, bench in planned.items():
             search = Search(
                 sorted(bench.targets),
@@ -159,6 +166,16 @@ class Campaign:
             quest = SearchQuest(bench.targets, search, closures=bench.closures)
             place = next(place for place in self.places if place.name == cell)
             self.works.append(Work(place=place, bench=bench, quest=quest))
+
+    def _refuse_unknown_holds(self, planned: Mapping[str, Bench]) -> None:
+        """A name that holds nothing anywhere is a mistake."""
+        for name in self._options.hold:
+            pins = [bench.column.current.pins for bench in planned.values()]
+            if planned and not any(name in one for one in pins):
+                self._driver.failed[next(iter(planned))] = UsageError(
+                    problem=f"{name} is to be held, and is not among the {len(pins[0])} packages",
+                    advice=(near(name, pins[0]),),
+                )
 
     def _search(self) -> None:
         """The baselines, everything at once, and the search where that does not pass."""
@@ -205,7 +222,11 @@ class Campaign:
 
     def _cap(self, work: Work, name: str) -> CapQuest | None:
         one = work.bench.prospects[name]
-        top = work.bench.highest_feasible(work.safe, name)
+        try:
+            top = work.bench.highest_feasible(work.safe, name)
+        except NoxEnvsError as error:
+            work.unsettled[name] = error.summary
+            return None
         if isinstance(top, str):
             work.refused[name] = top
             return None
@@ -222,8 +243,8 @@ class Campaign:
 
         It has itself passed on every column, or it is made smaller until it has.
         """
-        works = self._green()
-        if not works or len(works) < len(self.works):
+        works = [work for work in self._green() if not work.place.cell.may_fail]
+        if not works or any(work.red and not work.place.cell.may_fail for work in self.works):
             return
         for candidate in self._proposals(works):
             common = self._narrow(works, candidate)

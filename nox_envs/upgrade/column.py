@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import sys
 import uuid
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from nox_envs import _files, _process, discover, settings
 from nox_envs.cell import needs_venv
 from nox_envs.errors import BuildNotAllowed, NoWheel, Unresolvable
 from nox_envs.install import project
+from nox_envs.planning import relative
 from nox_envs.provision import Job, workshop
 from nox_envs.questions import instant, usable_tags
 from nox_envs.run.exchange import GivenWheel
@@ -167,7 +167,7 @@ class Column:
                     path=str(wheel.path),
                     sha256=wheel.sha256,
                     content=content.get(wheel.name, ""),
-                    directory=os.path.relpath(source.path.resolve(), base),
+                    directory=relative(source.path.resolve(), base),
                     editable=source.editable,
                 )
             )

@@ -12,11 +12,13 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nox_envs import _files, settings
+from nox_envs import _files, _process, settings
 from nox_envs._tree import Stop, Stopped, Tree
 from nox_envs.errors import NoxEnvsError
+from nox_envs.planning import relative
 from nox_envs.report import as_json, as_markdown
 from nox_envs.report.progress import Board, tried
 from nox_envs.report.view import Commands
@@ -32,7 +34,6 @@ from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
     from typing import TextIO
 
     from nox_envs.report.facts import Report
@@ -123,9 +124,9 @@ class Conduct:
             header = {
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(time.monotonic() - begun, 3),
-                "tools": _tools(),
+                "tools": _tools(self.variables),
                 "trials": tuple(sorted(trials.trials, key=lambda trial: int(trial.id[1:]))),
-                "directory": os.path.relpath(directory, self.base),
+                "directory": relative(directory, self.base),
                 "kept": dict(trials.kept),
             }
             found = _report(campaign, header, self.options, interrupted=stopped is not None)
@@ -137,10 +138,13 @@ class Conduct:
         return Conducted(report=found, stopped=stopped, errors=tuple(errors.values()))
 
     def _write(self, found: Report, directory: Path) -> None:
-        document = as_markdown.render(found, commands=self.commands)
+        documents = {
+            _JSON: as_json.dumps(found),
+            _MARKDOWN: as_markdown.render(found, commands=self.commands),
+        }
         with _files.explained(directory):
-            _files.write_text(directory / _JSON, as_json.dumps(found))
-            _files.write_text(directory / _MARKDOWN, document)
+            for name, document in documents.items():
+                _files.write_text(directory / name, settings.redact(document, self.variables))
 
     def earlier(self) -> Record | None:
         """A campaign of the last day that answers the same question."""
@@ -175,6 +179,7 @@ class Conduct:
         """The campaigns of this checkout."""
         return Records(
             directory=self.cache / "campaigns",
+            kind=self.kind,
             key_without=self._key,
             options=self.options,
             held=self.held,
@@ -207,7 +212,11 @@ class Conduct:
     def _include(self) -> tuple[str, ...]:
         """The globs of ignored files that trials need, relative to the noxfile."""
         declared = [place.declaration for place in self.places]
-        globs = [_joined(one.directory, glob) for one in declared for glob in one.tree_include]
+        globs = [
+            _joined(one.directory, glob)
+            for one in declared
+            for glob in (*one.tree_include, *([one.env_file] if one.env_file else []))
+        ]
         return tuple(dict.fromkeys(globs))
 
     @contextlib.contextmanager
@@ -307,9 +316,15 @@ def _joined(directory: str, name: str) -> str:
     return os.path.normpath(f"{directory}/{name}").replace(os.sep, "/")
 
 
-def _tools() -> dict[str, str]:
+def _tools(variables: Mapping[str, str]) -> dict[str, str]:
+    """Versions of what takes part; uv may be one that is not installed beside us."""
     found = {}
-    for name in ("nox", "uv", "pip", "nox-envs"):
+    uv = settings.find_uv(variables)
+    for name in ("nox", "nox-envs", *(() if uv else ("pip",))):
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
+    if uv:
+        env = settings.tool_environment(variables, kind="uv", directory=Path.cwd())
+        words = _process.run([uv, "--version"], env=env, cwd=Path.cwd()).stdout.split()
+        found["uv"] = words[1] if len(words) > 1 else "unknown"
     return found

@@ -70,6 +70,7 @@ def report(
         fresh={work.name: _fresh(work.fresh) for work in works if work.fresh is not None},
         dependencies=max((len(work.bench.column.declared) for work in works), default=0),
         files=tuple(file for file in files if file.endswith((".txt", ".in", ".toml"))),
+        words=options.steering,
         pinned=any(work.bench.column.is_pinned for work in works),
         error="; ".join(
             dict.fromkeys(
@@ -88,10 +89,17 @@ def _status(campaign: Campaign, candidates: Sequence[Candidate], *, interrupted:
         return "interrupted"
     if campaign.failed or not campaign.works:
         return "error"
-    if any(work.red for work in campaign.works):
-        outcomes = [work.quest.search.baseline for work in campaign.works if work.red]
+    counted = [work for work in campaign.works if not work.place.cell.may_fail]
+    if any(work.red for work in counted):
+        outcomes = [work.quest.search.baseline for work in counted if work.red]
         return "baseline-red" if set(outcomes) <= _RED else "error"
-    verdicts = {judgement.verdict for one in candidates for judgement in one.verdicts.values()}
+    lenient = {work.name for work in campaign.works} - {work.name for work in counted}
+    verdicts = {
+        judgement.verdict
+        for one in candidates
+        for cell, judgement in one.verdicts.items()
+        if cell not in lenient
+    }
     if verdicts & {Verdict.BREAKS, Verdict.CAPPED, Verdict.BLOCKED}:
         return "broken"
     unsettled = verdicts & {Verdict.INCONCLUSIVE, Verdict.FLAKY}
@@ -234,6 +242,8 @@ def _rejected(work: Work, name: str) -> Judgement:
     if rejection is None:
         result = _decided(work, name)
         outcome = result.outcome if result else Outcome.INFEASIBLE
+        if name in work.unsettled:
+            return Judgement(verdict=Verdict.INCONCLUSIVE, reason=work.unsettled[name])
         return Judgement(
             verdict=VERDICTS.get(outcome, Verdict.INFEASIBLE),
             reason=reason or work.refused.get(name, ""),

@@ -215,7 +215,8 @@ class Floors:
                 latest=admitted[-1],
                 versions=tuple(each for each in admitted if each <= current),
             )
-            if bound.installed is not None and bound.installed < current:
+            promised = bound.declared is not None and bound.installed is not None
+            if promised and bound.installed is not None and bound.installed < current:
                 bench.targets[name] = bound.installed
         search = Search(
             sorted(bench.targets),
@@ -344,7 +345,7 @@ class Floors:
     def _floor(self, work: _Bottom, name: str, bound: _Bound) -> Floor:
         low, search = work.lows.get(name), work.quest.search
         target = work.bench.targets.get(name, bound.installed)
-        passed = name in work.safe and work.safe[name] == target
+        passed = name in search.safe
         if name not in work.bench.targets:  # It is at its floor as it stands now.
             passed = work.baseline is not None and search.baseline is Outcome.PASS
         true_floor = work.safe.get(name) if low is not None and low.done else None

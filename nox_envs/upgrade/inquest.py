@@ -100,7 +100,8 @@ class Inquest:
         if self.failed or not self.cases:
             return
         for name, case in self.cases.items():
-            self._say(f"{name}: {len(case.quest.targets)} packages differ.")
+            count = len(case.quest.targets)
+            self._say(f"{name}: {count} package{'s differ' if count != 1 else ' differs'}.")
         self._drive([(case, case.quest) for case in self.cases.values()])
         self._look_inside()
         for case in self.cases.values():
@@ -159,7 +160,8 @@ class Inquest:
 
     @staticmethod
     def _guilty(case: _Case) -> list[str]:
-        return sorted({name for group in case.search.culprits for name in group})
+        groups = (*case.search.culprits, *case.search.hidden)
+        return sorted({name for group in groups for name in group})
 
     def _look_inside(self) -> None:
         """Which release of a culprit is the first that breaks, with all else as in the bad state."""
@@ -285,7 +287,8 @@ class Inquest:
             status=search.status,
             differing=len(everything),
             culprits=tuple(
-                self._accused(case, name, group) for group in search.culprits for name in sorted(group)
+                self._accused(case, name, group)
+                for group in (*search.culprits, *search.hidden) for name in sorted(group)
             ) if found else (),
             cure={name: str(case.good[canonicalize_name(name)]) for name in sorted(search.cure)}
             if found else {},
@@ -302,9 +305,12 @@ class Inquest:
         guilt = next(each for each in case.search.guilt if each.names == group)
         runs = [case.result(ask) for ask in (guilt.shown, *guilt.absent, *case.search.cured)]
         inner = case.inner.get(name)
-        requirement, first_bad = f"{name}<{case.bad[key]}", None
+        # Nothing is known of what lies between.
+        requirement, first_bad = f"{name}<={case.good[key]}", None
         if case.bad[key] < case.good[key]:
-            requirement = f"{name}>{case.bad[key]}"
+            requirement = f"{name}>={case.good[key]}"
+        elif len(self._between(case, key)) < 3:  # noqa: PLR2004 - the two states alone
+            requirement = f"{name}<{case.bad[key]}"
         if inner is not None and inner.search.first_bad is not None:
             first_bad = str(inner.search.first_bad)
             requirement = inner.search.requirement(name, case.good[key])

@@ -71,6 +71,24 @@ class UpgradeOptions:
     words: tuple[str, ...] = field(default=(), compare=False)
     """All of it as it was written."""
 
+    @property
+    def steering(self) -> tuple[str, ...]:
+        """The words that decide what is asked; not those about what becomes of the answer."""
+        at = self.words.index("--") if "--" in self.words else len(self.words)
+        found: list[str] = []
+        skips = False
+        for word in self.words[:at]:
+            option, equals, _ = word.partition("=")
+            if not skips and option not in _ABOUT_THE_ANSWER:
+                found.append(word)
+            skips = not skips and option in _WITH_A_FILE and not equals
+        return (*found, *self.words[at:])
+
+
+_WITH_A_FILE = {"--json", "--markdown", "--fail-on"}
+_ABOUT_THE_ANSWER = {*_WITH_A_FILE, "--apply", "--dry-run", "--again", "--force", "--resume",
+                     "--keep"}  # fmt: skip
+
 
 class _Parser(argparse.ArgumentParser):
     """Raises what argparse would print and exit with."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from nox_envs.outcome import Outcome
@@ -33,6 +33,10 @@ __all__ = [
 def __dir__() -> list[str]:
     return __all__
 
+
+_RED = frozenset({Outcome.FAIL, Outcome.TIMEOUT})
+_MAJORITY = 3
+_FLAKY = "equal runs disagreed"
 
 Pins = Mapping[str, "Version"]
 """The releases of candidates that move; all others stay."""
@@ -135,10 +139,12 @@ class AskQuest:
 
     def record(self, want: Want, result: Result) -> None:
         ask = self._asks[want]
+        # Two sets may have one lock: a run is evidence once.
+        told = result.shown.trial.id if result.shown else None
+        others = (one.shown.trial.id for one in self.results.values() if one.shown)
+        signature = None if told in set(others) else result.signature
         self.results[ask] = result
-        answer = Answer(
-            outcome=result.outcome, signature=result.signature, suspects=result.suspects
-        )
+        answer = Answer(outcome=result.outcome, signature=signature, suspects=result.suspects)
         self._asking.record(ask, answer)
 
 
@@ -189,6 +195,7 @@ class CapQuest:
         self._jobs = jobs
         self._top: Version | None = None
         self._highest: Highest | None = None
+        self._again: Want | None = None
         self._first = [] if fails else [versions[-1]]
         if fails:
             self._highest = Highest(versions, jobs=jobs)
@@ -211,17 +218,23 @@ class CapQuest:
 
     def pending(self) -> Sequence[Want]:
         first, self._first = self._first, []
+        again, self._again = self._again, None
         versions = [*first, *(self._highest.pending() if self._highest else ())]
-        return [want({**self._base, self.name: each}) for each in versions]
+        asked = [want({**self._base, self.name: each}) for each in versions]
+        return [*asked, *([again] if again else [])]
 
     def record(self, want: Want, result: Result) -> None:
         version = dict(want.pins)[self.name]
         self.results[version] = result
         if self._highest is not None:
             self._highest.record(version, result.outcome)
-        elif result.outcome is Outcome.PASS:
+        elif result.outcome is Outcome.PASS and want.attempt == 1:
             self._top = version
-        else:
+        elif result.outcome in _RED and want.attempt == 1:
+            self._again = replace(want, attempt=2, alone=True)
+        else:  # It failed twice, or nothing is known of it; a pass after a failure is no proof.
+            if result.outcome is Outcome.PASS:
+                self.results[version] = replace(result, outcome=Outcome.ERROR, reason=_FLAKY)
             self._highest = Highest(self._versions, jobs=self._jobs)
 
 
@@ -246,7 +259,15 @@ class SetQuest:
 
     def record(self, want: Want, result: Result) -> None:
         self.results.append(result)
-        again = result.outcome in {Outcome.FAIL, Outcome.TIMEOUT} and len(self.results) == 1
+        outcomes = [one.outcome for one in self.results]
+        red = sum(outcome in _RED for outcome in outcomes)
+        green = outcomes.count(Outcome.PASS)
+        mixed = bool(red and green)
+        again = (red == 1 and len(outcomes) == 1) or (mixed and max(red, green) < _MAJORITY)
         self.done = not again
         if again:
-            self._next = Want(pins=want.pins, attempt=2, alone=True, keep=self._keep)
+            attempt = len(outcomes) + 1
+            self._next = Want(pins=want.pins, attempt=attempt, alone=True, keep=self._keep)
+        elif mixed:  # Equal runs disagreed: what most of them showed.
+            wanted = _RED if red > green else {Outcome.PASS}
+            self.results.append(next(one for one in self.results if one.outcome in wanted))

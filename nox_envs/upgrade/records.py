@@ -14,11 +14,12 @@ from packaging.version import Version
 from nox_envs import _files
 from nox_envs.lock import recorded_pins
 from nox_envs.upgrade.apply import Proven
-from nox_envs.upgrade.options import UpgradeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
+
+    from nox_envs.upgrade.options import UpgradeOptions
 
 __all__ = ["Record", "Records", "broken", "running"]
 
@@ -51,6 +52,8 @@ class Records:
     """The campaigns of one checkout, each in a directory of its own."""
 
     directory: Path
+    kind: str
+    """Of campaign."""
     key_without: Callable[[tuple[str, ...]], str]
     """Equal where a trial would show the same, whatever these files say."""
     options: UpgradeOptions
@@ -87,11 +90,12 @@ class Records:
         """The same directory, with all that a campaign needs in it."""
         about = {
             "key": self.key,
+            "kind": self.kind,
             "asks": self._asks(),
             "written": self._written,
             "words": list(self.options.words),
         }
-        _files.write_text(directory / "about.json", json.dumps(about))
+        _files.write_text(directory / "about.json", json.dumps(about), private=True)
         for name in ("locks", "logs"):
             _files.make_directory(directory / name)
         return directory
@@ -104,25 +108,24 @@ class Records:
         return tuple(str(word) for word in _read(directory / "about.json").get("words", ()))
 
     def interrupted(self) -> Path | None:
-        """The newest campaign of the same key that did not come to its end."""
+        """The newest campaign of the same key that has no answer yet."""
         for directory in self._newest_first():
-            same = self._is_equal(_read(directory / "about.json")) and not _is_running(directory)
+            about = _read(directory / "about.json")
+            same = about.get("kind") == self.kind and self._is_equal(about)
+            same = same and not _is_running(directory)
             if same and _read(directory / "report.json").get("status") not in _ANSWERED:
                 return directory
         return None
 
     def finished(self, now: datetime) -> Record | None:
-        """The newest campaign of the last day that had equal inputs and came to its end.
-
-        Where the command line does not say what is to be asked, whatever was asked will do.
-        """
+        """The newest campaign of the last day that had equal inputs and came to its end."""
         for directory in self._newest_first():
             about, found = _read(directory / "about.json"), _read(directory / "report.json")
-            if found.get("kind") != "upgrade" or found.get("status") not in _SETTLED:
+            if found.get("kind") != self.kind or found.get("status") not in _SETTLED:
                 continue
             if not self._is_equal(about):
                 continue
-            if self._asks() != _NOTHING and about.get("asks") != self._asks():
+            if not self._answers(about):
                 continue
             started = datetime.fromisoformat(found["started"])
             record = Record(
@@ -131,10 +134,13 @@ class Records:
                 directory=directory,
                 disagreements=_disagreements(found),
             )
-            asked = about.get("asks") == self._asks()
-            if (now - started).total_seconds() < _DAY and (record.proven.pins or asked):
+            if (now - started).total_seconds() < _DAY:
                 return record
         return None
+
+    def _answers(self, about: Mapping[str, Any]) -> bool:
+        """Whether a campaign answers this question."""
+        return about.get("asks") == self._asks()
 
     def _newest_first(self) -> list[Path]:
         if not self.directory.is_dir():
@@ -191,10 +197,8 @@ def _asks(options: UpgradeOptions) -> list[Any]:
         sorted(options.pythons),
         sorted(options.only),
         [options.mode, options.pre, options.cooldown_text],
+        list(options.posargs),
     ]
-
-
-_NOTHING = _asks(UpgradeOptions())
 
 
 def _read(path: Path) -> dict[str, Any]:

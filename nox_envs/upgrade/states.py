@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from packaging.markers import InvalidMarker, Marker
@@ -12,9 +15,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from nox_envs import _files, _process, settings
-from nox_envs.errors import FileMissing, LockInvalid, UsageError
+from nox_envs.errors import FileMissing, LockInvalid, ReleaseNotFound, Unresolvable, UsageError
 from nox_envs.lock import Lock
 from nox_envs.resolve import requirements_file
+from nox_envs.resolve.requests import applies
 from nox_envs.run import tree
 from nox_envs.upgrade.column import Column, opened
 
@@ -66,8 +70,14 @@ class States:
 
     def last_that_passed(self, column: Column) -> tuple[str, Pins]:
         """The newest lock with which the cell passed, in whatever campaign."""
-        reports = sorted(self.campaigns.glob("*/report.json"), reverse=True)
-        for report in reports:
+        reports = [
+            path
+            for path in self.campaigns.glob("*/report.json")
+            # A lower bound is no state that anybody has.
+            if _read_json(path).get("kind") != "floors"
+        ]
+        for report in sorted(reports, key=_when,
+                             reverse=True):  # fmt: skip
             for trial in reversed(_trials(report)):
                 if trial.get("cell") == column.name and trial.get("outcome") == "pass":
                     path = report.parent / str(trial["lock"])
@@ -83,21 +93,43 @@ class States:
 
     def _on(self, date: str, column: Column) -> Lock:
         """What a resolution would have given at the end of a day, or at an instant."""
-        instant = date.replace(" ", "T")
-        instant = f"{instant}T23:59:59Z" if "T" not in instant else instant
-        wanted = replace(column.gathered.wanted, exclude_newer=instant)
+        text = date.replace(" ", "T").replace("Z", "+00:00")
+        try:
+            instant = datetime.fromisoformat(text if "T" in text else f"{text}T23:59:59")
+        except ValueError as error:
+            raise UsageError(
+                problem=f"{date} is not a date", advice=("write 2026-11-01, or 2026-11-01T10:00Z",)
+            ) from error
+        zoned = instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+        shown = zoned.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        wanted = replace(column.gathered.wanted, exclude_newer=shown)
         earlier = replace(column, gathered=replace(column.gathered, wanted=wanted))
-        return earlier.resolve({}, keep=False)
+        try:
+            return earlier.resolve({}, keep=False)
+        except (ReleaseNotFound, Unresolvable) as error:
+            raise UsageError(
+                problem=f"on {date} this could not be installed: {error.summary}",
+                advice=("name a later date, or a lock of that time",),
+            ) from error
 
     def _at(self, revision: str, column: Column) -> Pins:
         """What the files of a commit ask for, resolved now."""
         env = settings.tool_environment(self.variables, kind="build", directory=self.base)
         top = tree.root(self.base, env=env)
-        target = self.temporary / f"revision-{column.name}"
+        target = self.temporary / f"revision-{uuid.uuid4().hex}"
+        words = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options",
+                 f"{revision}^{{commit}}"]  # fmt: skip
+        commit = _process.run(words, env=env, cwd=self.base).stdout.strip()
+        if not commit:
+            raise UsageError(
+                problem=f"git:{revision} is no commit of this repository",
+                advice=("name a branch, a tag or a commit that git knows",),
+            )
+        _files.make_directory(self.temporary)
         words = ["git", "clone", "--quiet", "--shared", "--no-checkout", str(top), str(target)]
         done = _process.run(words, env=env, cwd=self.temporary)
         if done.returncode == 0:
-            words = ["git", "checkout", "--quiet", "--detach", revision]
+            words = ["git", "checkout", "--quiet", "--detach", commit]
             done = _process.run(words, env=env, cwd=target)
         if done.returncode != 0:
             raise UsageError(
@@ -132,7 +164,11 @@ class States:
             constraint=False,
             asked_by="the command line",
         )
-        pins = dict(filter(None, map(_pin, contents.requests)))
+        markers = column.interpreter.markers
+        pins = dict(
+            filter(None, (_pin(one) for one in contents.requests
+                          if applies(one.requirement, markers)))
+        )  # fmt: skip
         if not pins:
             raise UsageError(
                 problem=f"{label} pins nothing",
@@ -145,7 +181,10 @@ class States:
 def _pin(request: Request) -> tuple[NormalizedName, Version] | None:
     for spec in request.requirement.specifier:
         if spec.operator in {"==", "==="} and not spec.version.endswith(".*"):
-            return request.name, Version(spec.version)
+            try:
+                return request.name, Version(spec.version)
+            except InvalidVersion:
+                return None
     return None
 
 
@@ -167,24 +206,37 @@ def _read_toml(path: Path, label: str) -> dict[str, Any]:
 
 def _uv_lock(data: Mapping[str, Any], column: Column) -> Pins:
     """The packages of a uv.lock that are for the interpreter of a column."""
-    pins: dict[NormalizedName, Version] = {}
-    for package in data.get("package", ()):
-        markers = package.get("resolution-markers", ())
-        try:
-            fits = not markers or any(
-                Marker(one).evaluate({**column.interpreter.markers, "extra": ""}) for one in markers
-            )
-            if fits and "version" in package and "registry" in package.get("source", {}):
-                pins[canonicalize_name(package["name"])] = Version(package["version"])
-        except (InvalidMarker, InvalidVersion, KeyError, TypeError) as error:
-            raise LockInvalid(path="uv.lock", problem=f"cannot be understood: {error}") from error
-    return pins
+    markers = {**column.interpreter.markers, "extra": ""}
+    try:
+        return {
+            canonicalize_name(package["name"]): Version(package["version"])
+            for package in data.get("package", ())
+            if package.get("version")
+            and "registry" in package.get("source", {})
+            and _fits(package.get("resolution-markers", ()), markers)
+        }
+    except (InvalidMarker, InvalidVersion, KeyError, TypeError, AttributeError) as error:
+        raise LockInvalid(path="uv.lock", problem=f"cannot be understood: {error}") from error
+
+
+def _fits(texts: Sequence[str], markers: Mapping[str, str]) -> bool:
+    return not texts or any(Marker(one).evaluate(dict(markers)) for one in texts)
+
+
+def _when(report: Path) -> tuple[str, str]:
+    """What orders campaigns: when they began, which their directories are named for."""
+    name = report.parent.name
+    found = re.search(r"\d{8}-\d{6}", name)
+    return (found[0] if found else "", name)
 
 
 def _trials(report: Path) -> list[dict[str, Any]]:
-    import json  # noqa: PLC0415 - for a state that nobody names
+    return list(_read_json(report).get("trials", ()))
 
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A report; an empty one where it cannot be read."""
     try:
-        return list(json.loads(_files.read_text(report)).get("trials", ()))
-    except (OSError, ValueError, AttributeError):
-        return []
+        return dict(json.loads(_files.read_text(path)))
+    except (OSError, ValueError, TypeError):
+        return {}

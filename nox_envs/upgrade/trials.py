@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -129,7 +130,11 @@ class Trials:
             for record in journal.read(place.directory / "journal.jsonl")
             if record.get("kind") == "trial" and record["key"].startswith(f"{key} ")
         }
-        numbers = [int(shown.trial.id[1:]) for shown in self._remembered.values()]
+        numbers = [
+            int(str(record["trial"]["id"])[1:])
+            for record in journal.read(place.directory / "journal.jsonl")
+            if record.get("kind") == "trial"
+        ]
         self._count = max(numbers, default=0)
 
     def run(
@@ -171,7 +176,7 @@ class Trials:
             if not self._was_network(shown) or self.place.stop.wait(pause):
                 break
             shown = self._try(column, lock, draft, limit)
-        if self.place.stop.is_set() and shown.trial.outcome is Outcome.ERROR:
+        if self.place.stop.is_set() and shown.trial.outcome is not Outcome.PASS:
             return shown  # It was stopped: it shows nothing, and nobody is told.
         with self._lock:
             self.trials.append(shown.trial)
@@ -226,7 +231,8 @@ class Trials:
             return Shown(trial=replace(draft, reason=f"{error.strerror}: {error.filename}"))
         finally:
             if not keep:
-                _files.remove(home)
+                with contextlib.suppress(OSError):  # What is left goes with the campaign.
+                    _files.remove(home)
 
     def _start(
         self,

@@ -249,10 +249,11 @@ def test_a_set_that_passes_is_run_once() -> None:
 def test_a_set_that_fails_is_run_again_alone(outcome: Outcome) -> None:
     red = Result(outcome=outcome)
     quest = SetQuest({"a": TWO})
-    first, again = drive(quest, lambda wanted: PASS if wanted.alone else red)
+    first, *again = drive(quest, lambda wanted: PASS if wanted.alone else red)
     assert first == want({"a": TWO})
-    assert again == want({"a": TWO}, attempt=2, alone=True)
-    assert (quest.done, quest.result, quest.results) == (True, PASS, [red, PASS])
+    # Equal runs disagree: what three of them show.
+    assert again == [want({"a": TWO}, attempt=n, alone=True) for n in (2, 3, 4)]
+    assert (quest.done, quest.result, quest.results[:4]) == (True, PASS, [red, PASS, PASS, PASS])
 
 
 def test_a_set_that_fails_twice_is_believed() -> None:

@@ -114,7 +114,6 @@ def test_a_uv_lock_that_cannot_be_understood(states: States, text: str) -> None:
         read(states, "uv.lock", text)
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="entries are taken for tables")
 def test_a_uv_lock_with_other_things_in_it(states: States) -> None:
     with pytest.raises(LockInvalid):
         read(states, "uv.lock", 'package = ["a"]\n')
@@ -149,13 +148,11 @@ def test_a_file_that_pins_nothing_is_a_mistake(states: States) -> None:
         read(states, "freeze.txt", "flask\nrequests>=2\n")
 
 
-@pytest.mark.xfail(strict=True, reason="the last line of a package counts, for whatever Python")
 def test_a_compiled_file_is_read_for_the_python_of_the_cell(states: States) -> None:
     text = "a==1.0 ; python_version < '3.12'\na==2.0 ; python_version >= '3.12'\n"
     assert read(states, "compiled.txt", text) == {"a": "1.0"}
 
 
-@pytest.mark.xfail(strict=True, reason="`===` may be followed by what is no version")
 def test_a_pin_that_is_no_version_is_a_mistake(states: States) -> None:
     with pytest.raises(NoxEnvsError):
         read(states, "freeze.txt", "a===lts\n")
@@ -230,7 +227,6 @@ def test_reports_that_are_none_are_passed_over(states: States) -> None:
     assert plain(states.last_that_passed(column())[1]) == {"a": "1.0"}
 
 
-@pytest.mark.xfail(strict=True, reason="campaigns are ordered by the names of their sessions")
 def test_the_last_that_passed_in_whatever_campaign(states: States) -> None:
     record(states, "upgrade-20260101-000000", ("test", "pass", "1.0"))
     record(states, "bisect-20260102-000000", ("test", "pass", "2.0"))
