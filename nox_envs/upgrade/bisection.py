@@ -54,8 +54,6 @@ class _Line:
     good: Version
     bad: Version
     dates: Mapping[Version, str]
-    ends_newest: bool
-    """Whether the bad end is the newest release that there is."""
     quest: BisectQuest | None = None
     company: Result | None = None
     """Of the good release in the company of the bad one."""
@@ -207,16 +205,16 @@ class Bisection:
                 problem=f"--bad {bad} is not newer than --good {good}",
                 advice=("a failure is looked for from an older release to a newer one",),
             )
-        between = {each for each in admitted if good < each < bad}
+        # What is newer than the bad end tells whether it was mended since.
+        between = {each for each in admitted if good < each} | {bad}
         return _Line(
             bench=bench,
             name=name,
             current=current,
-            versions=(good, *sorted(between), bad),
+            versions=(good, *sorted(between)),
             good=good,
             bad=bad,
             dates=_dates(found),
-            ends_newest=bad >= max(admitted, default=bad),
         )
 
     def _end(self, option: str, text: str | None, default: Version, found: Releases) -> Version:
@@ -243,7 +241,7 @@ class Bisection:
 
     def _tell_opening(self) -> None:
         for name, line in self.lines.items():
-            newer = len(line.versions) - 1
+            newer = sum(line.good < each <= line.bad for each in line.versions)
             self._say(
                 f"{name}: {self._name} {line.current} is yours; from {line.good} to {line.bad} "
                 f"{newer} release{'s' if newer != 1 else ''}."
@@ -357,7 +355,7 @@ class Bisection:
             unknown=tuple(str(one) for one in search.unknown),
             bad_ranges=tuple((str(low), str(high)) for low, high in search.bad_ranges),
             fixed_in=_text(search.fixed_in),
-            newest=None if newest is None or not line.ends_newest else Newest(
+            newest=None if newest is None else Newest(
                 version=str(newest.version),
                 outcome=newest.outcome,
                 same_signature=None if newest.outcome is Outcome.PASS else newest.same_signature,

@@ -13,6 +13,7 @@ from packaging.version import Version
 from nox_envs.errors import IndexUnreachable, NeedsUv, NoxEnvsError, UsageError
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Floor, FloorsReport
+from nox_envs.report.words import count
 from nox_envs.resolve.index import NotThere, Unreachable, lowest
 from nox_envs.resolve.requests import Request, expand_extras
 from nox_envs.upgrade.bench import Bench, near, reason_of
@@ -135,7 +136,8 @@ class Floors:
             return
         for work in self.works:
             known = sum(1 for bound in work.bounds.values() if bound.declared is not None)
-            self._say(f"{work.name}: {len(work.bounds)} dependencies, {known} with a lower bound.")
+            total = count(len(work.bounds), "dependency", "dependencies")
+            self._say(f"{work.name}: {total}, {known} with a lower bound.")
         self._drive([(work, Patient(work)) for work in self.works])
         for work in self.works:
             work.baseline = work.quest.baseline
@@ -202,9 +204,11 @@ class Floors:
             if isinstance(found, NotThere) or current is None:
                 continue
             bound.promised = lowest(bound.requirement.specifier, found, column.interpreter.version)
+            if bound.declared is not None and bound.promised is not None:
+                bound.declared = bound.promised
             bound.installed = lowered.get(canonicalize_name(name))
             if bound.promised and bound.installed and bound.installed > bound.promised:
-                bound.reason, bound.raised_by = self._raised(column, bounds, name)
+                bound.reason, bound.raised_by = self._raised(column, bounds, name, lowered)
             admitted = sorted(
                 {each.version for each in found if admission.admits(each)} | {current}
             )
@@ -284,19 +288,24 @@ class Floors:
 
     @staticmethod
     def _raised(
-        column: Column, bounds: Mapping[str, _Bound], name: str
+        column: Column,
+        bounds: Mapping[str, _Bound],
+        name: str,
+        lowered: Mapping[NormalizedName, Version | None],
     ) -> tuple[str, tuple[str, ...]]:
         """Why the promised release of a dependency is not what is installed."""
         bound = bounds[name]
-        wanted = {canonicalize_name(name): SpecifierSet(f"=={bound.promised}")}
+        wanted = {
+            canonicalize_name(other): SpecifierSet(f"=={lowered[canonicalize_name(other)]}")
+            for other in bounds
+            if lowered.get(canonicalize_name(other)) is not None
+        }
+        wanted[canonicalize_name(name)] = SpecifierSet(f"=={bound.promised}")
         try:
             column.resolve(wanted, keep=False)
         except NoxEnvsError as error:
             reason = reason_of(error)
-            asking = re.findall(
-                rf"([\w.-]+)(?:[=<>!~][^ ]*)? depends on {re.escape(name)}\S*", reason
-            )
-            return reason, tuple(dict.fromkeys(one for one in asking if one != name))
+            return reason, _asking(reason, name)
         return "another dependency at its floor asks for more", ()
 
     # -- the report
@@ -333,10 +342,11 @@ class Floors:
             return "error"
         if any(work.red for work in self.works):
             return "baseline-red"
-        outcomes = {one.outcome for found in floors.values() for one in found}
+        promised = [one for found in floors.values() for one in found if one.declared is not None]
+        outcomes = {one.outcome for one in promised}
         if outcomes & {Outcome.FAIL, Outcome.TIMEOUT, Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
             return "broken"
-        unsettled = {Outcome.ERROR, Outcome.FLAKY} & outcomes
+        unsettled = {Outcome.ERROR, Outcome.FLAKY, None} & outcomes
         return "inconclusive" if unsettled else "ok"
 
     def _floors(self, work: _Bottom) -> tuple[Floor, ...]:
@@ -346,6 +356,10 @@ class Floors:
         low, search = work.lows.get(name), work.quest.search
         target = work.bench.targets.get(name, bound.installed)
         passed = name in search.safe
+        unmet = work.bench.unresolved.get(name)
+        if unmet is not None and not bound.reason:
+            # A test tool asks for more: nobody who installs the project alone will see that.
+            bound.reason, bound.raised_by = unmet[1], _asking(unmet[1], name)
         if name not in work.bench.targets:  # It is at its floor as it stands now.
             passed = work.baseline is not None and search.baseline is Outcome.PASS
         true_floor = work.safe.get(name) if low is not None and low.done else None
@@ -359,7 +373,9 @@ class Floors:
         reason = bound.reason
         if not passed and decided is not None:
             reason = failure.exception if failure and failure.exception else decided.reason
-        better = true_floor is not None and not passed
+        better = true_floor is not None and true_floor != target
+        if unmet is not None and true_floor is not None:
+            outcome, passed, better, target = Outcome.PASS, True, False, true_floor
         return Floor(
             name=name,
             declared=None if bound.declared is None else str(bound.declared),
@@ -372,6 +388,12 @@ class Floors:
             place=bound.place,
             trials=(trial.id,) if trial else (),
         )
+
+
+def _asking(reason: str, name: str) -> tuple[str, ...]:
+    """Who asks for more, from what the resolver says."""
+    pattern = rf"([\w.-]+)(?:[=<>!~][^ ]*)? depends? on {re.escape(name)}\S*"
+    return tuple(dict.fromkeys(one for one in re.findall(pattern, reason) if one != name))
 
 
 def _own_requirements(column: Column) -> list[Requirement]:
