@@ -231,7 +231,9 @@ class Bench:
         try:
             self.column.resolve({**others, key: _exactly(one.target)}, free=frozenset(others))
         except NoxEnvsError as error:
-            return self._reason(error)
+            reason = self._reason(error)
+            self.unresolved[name] = _outcome(error), reason
+            return reason
         return f"{name} {one.target} does not go with the others at their newest"
 
     def closures(self) -> tuple[dict[str, frozenset[str] | None], set[frozenset[str]]]:

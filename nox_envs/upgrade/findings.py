@@ -241,7 +241,8 @@ def _rejected(work: Work, name: str) -> Judgement:
     reason, failing, log, trials = _why(work, name)
     if rejection is None:
         result = _decided(work, name)
-        outcome = result.outcome if result else Outcome.INFEASIBLE
+        known = work.bench.unresolved.get(name, (Outcome.INFEASIBLE, ""))
+        outcome = result.outcome if result else known[0]
         if name in work.unsettled:
             return Judgement(verdict=Verdict.INCONCLUSIVE, reason=work.unsettled[name])
         return Judgement(
