@@ -14,7 +14,9 @@ from nox_envs import _files, _host, settings
 from nox_envs.errors import NotApplied, NoxEnvsError, UsageError
 from nox_envs.gather import Noxfile
 from nox_envs.report import applied, as_json, as_markdown, as_terminal
+from nox_envs.report.bisected import needs_a_name
 from nox_envs.report.facts import FloorsReport, UpgradeReport
+from nox_envs.report.view import Commands
 from nox_envs.upgrade import options as reading
 from nox_envs.upgrade.column import Place
 from nox_envs.upgrade.conduct import Conduct, Conducted
@@ -116,12 +118,9 @@ def _conduct(
 
 
 def _no_package(name: str, session: nox.Session) -> UsageError:
-    """What to do where a bisection is not told of which package."""
+    """What to say where a bisection is not told of which package."""
     breaking = broken(session.cache_dir.absolute() / "nox-envs" / "campaigns")
-    advice = [f"nox -s {name} -- NAME"]
-    if breaking:
-        advice.append(f"the last upgrade run found these breaking: {', '.join(breaking)}")
-    return UsageError(problem=f"{name} needs a package, one at a time", advice=tuple(advice))
+    return UsageError(problem=needs_a_name(breaking, commands=Commands(bisect=name)).rstrip("."))
 
 
 def _abort(session: nox.Session, error: NoxEnvsError) -> NoReturn:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Kind",
     "backend_chosen",
-    "environment",
     "find_uv",
     "index_urls",
     "read_env_file",
@@ -53,11 +52,6 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def environment() -> dict[str, str]:
-    """Read the variables of this process, as they are now."""
-    return dict(os.environ)
-
-
 # -- tools ----------------------------------------------------------------------------
 
 
@@ -66,7 +60,6 @@ def tool_environment(
     *,
     kind: Kind,
     directory: Path | None = None,
-    bin_paths: Sequence[Path] = (),
     platform: str = sys.platform,
 ) -> dict[str, str]:
     """Make the whole environment of a command that resolves, installs or builds.
@@ -82,9 +75,6 @@ def tool_environment(
     if kind != "pip":
         config = uv_options(env, directory or Path.cwd(), platform=platform)
         kept |= _uv_like_pip(env, pip, config, platform)
-    if bin_paths:
-        path = kept.pop("PATH", "")
-        kept["PATH"] = os.pathsep.join([*map(str, bin_paths), *([path] if path else [])])
     return kept | _variables.ALWAYS
 
 

@@ -371,7 +371,7 @@ class Bisection:
                    if version in set(line.versions)},
             moved=dict(_moved(deciding)) if found else {},
             blame=self._blame(line),
-            reason=_reason(failed),
+            reason=_reason(failed) if found or not search.disagreeing else _disagree(search),
             failing=dict(failure.tests) if failure else {},
             excerpt=failure.excerpt if failure else "",
             log=trial.log if trial else "",
@@ -412,6 +412,11 @@ def _reason(result: Result | None) -> str:
         return ""
     failure = result.shown.trial.failure if result.shown else None
     return failure.exception if failure and failure.exception else result.reason
+
+
+def _disagree(search: Bisect) -> str:
+    versions = ", ".join(str(version) for version in search.disagreeing)
+    return f"equal runs of {versions} disagreed"
 
 
 def _text(version: Version | None) -> str | None:

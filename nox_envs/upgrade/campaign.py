@@ -97,7 +97,6 @@ class Campaign:
         self.places = tuple(places)
         self.works: list[Work] = []
         self.common: dict[str, Version] | None = None
-        self.finished = False
         self._options = options
         self._trials = trials
         self._say = say
@@ -133,7 +132,6 @@ class Campaign:
         self._find_common()
         self._prove_fresh()
         self._say(progress.closing(len(self._trials.trials), time.monotonic() - self._begun))
-        self.finished = not self._trials.place.stop.is_set()
 
     def close(self) -> None:
         """Wait for what is running, and remove what the columns needed."""

@@ -223,7 +223,7 @@ def test_mistakes_are_answered(uv_bench: Bench) -> None:
     declare(uv_bench, "import werkzeug\nassert werkzeug.__version__ == '1.0', 'it is broken'\n")
     assert upgrade(uv_bench).verdicts()["werkzeug"] == "breaks"
     asked = {
-        (): "the last upgrade run found these breaking: werkzeug",
+        (): "The last upgrade run found these breaking: werkzeug",
         ("werkzeug", "jinja"): "one at a time",
         ("werkzueg",): "did you mean werkzeug?",
         ("werkzeug", "--bad", "2.1"): "werkzeug has no release 2.1",

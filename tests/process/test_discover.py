@@ -13,7 +13,7 @@ from nox_envs.errors import WrongEnvironment
 pytestmark = pytest.mark.process
 
 SERIES = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "pypy3.10", "pypy3.11"]
-ENV = settings.environment()
+ENV = dict(os.environ)
 BASE = Path(sys.base_prefix, "python.exe") if os.name == "nt" else Path(sys.executable).resolve()
 BIN, EXE = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 

@@ -18,7 +18,7 @@ from nox_envs.run.evidence import plant, read, top_levels
 pytestmark = pytest.mark.process
 
 SERIES = ["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "pypy3.11"]
-ENV = settings.environment()
+ENV = dict(os.environ)
 BIN, EXE = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 
 WAYS = """\
