@@ -69,7 +69,7 @@ def test_the_noxfile_of_the_readme_in_an_empty_directory(project: Path, tool: st
     needs("3.11")
     needs("3.12")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (source,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    source, *_ = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     (project / "noxfile.py").write_text(source, encoding="utf-8")
     for words, count in (
         (["-s", "test-3.11"], 2),
