@@ -33,14 +33,13 @@ def test(session: nox.Session) -> None:
 @nox_envs.session(python=PYTHONS, groups=["test"], extras=["uv"])
 def process(session: nox.Session) -> None:
     """Run the tests with real interpreters and environments, and an index on loopback."""
-    # Much of the time is spent waiting: for an index, for processes that end.
-    session.run("pytest", "-m", "process", "-n", "4", *session.posargs)
+    session.run("pytest", "-m", "process", "-n", "2", *session.posargs)
 
 
 @nox_envs.session(python=PYTHONS, groups=["test"], extras=["uv"])
 def network(session: nox.Session) -> None:
     """Run the tests against the real package index."""
-    session.run("pytest", "-m", "network", "-n", "4", *session.posargs)
+    session.run("pytest", "-m", "network", "-n", "2", *session.posargs)
 
 
 @nox_envs.session(
