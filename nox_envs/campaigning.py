@@ -74,7 +74,7 @@ def run(
                 held=reading.held(hold),
             )
         if kind == "bisect" and len(options.asked) != 1:
-            raise _no_package(name, session)
+            raise _not_one_package(name, session, len(options.asked))
         if options.apply or options.dry_run:
             _apply(conduct, session)
         else:
@@ -117,8 +117,10 @@ def _conduct(
     )
 
 
-def _no_package(name: str, session: nox.Session) -> UsageError:
+def _not_one_package(name: str, session: nox.Session, given: int) -> UsageError:
     """What to say where a bisection is not told of which package."""
+    if given:
+        return UsageError(problem=f"{name} takes one package at a time")
     breaking = broken(session.cache_dir.absolute() / "nox-envs" / "campaigns")
     return UsageError(problem=needs_a_name(breaking, commands=Commands(bisect=name)).rstrip("."))
 

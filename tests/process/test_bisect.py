@@ -224,7 +224,7 @@ def test_mistakes_are_answered(uv_bench: Bench) -> None:
     assert upgrade(uv_bench).verdicts()["werkzeug"] == "breaks"
     asked = {
         (): "The last upgrade run found these breaking: werkzeug",
-        ("werkzeug", "jinja"): "one at a time",
+        ("werkzeug", "jinja"): "one package at a time",
         ("werkzueg",): "did you mean werkzeug?",
         ("werkzeug", "--bad", "2.1"): "werkzeug has no release 2.1",
         ("werkzeug", "--good", "1.0-x"): "is not a version",
