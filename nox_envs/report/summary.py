@@ -186,7 +186,10 @@ def _apply(view: UpgradeView) -> tuple[str, str] | None:
         places = [place for one in view.taken for place in one.places]
         where = some(list(map(view.show, places)), most=_MOST_PLACES)
         declared = "it is" if len(view.taken) == 1 else "they are"
-        return (f"Write {which} where {declared} declared: {where}", "") if places else None
+        pins = [f"{one.name}=={view.common[one.name]}" for one in view.taken]
+        lines = "   ".join(map(view.show, pins))
+        text = f"Write {which} where {declared} declared, {where}:   {lines}"
+        return (text, "") if places else None
     files = view.named(view.report.files)
     words = plain(shlex.join(["--apply", *view.report.words]))
     command = f"nox -s {view.commands.upgrade} -- {words}"

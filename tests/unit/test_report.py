@@ -708,7 +708,7 @@ Kept to look inside:
         ),
         (
             {"files": (), "candidates": (candidate("a", safe(), places=("noxfile.py:6",)),)},
-            "\n\nWrite it where it is declared: noxfile.py:6\n",
+            "\n\nWrite it where it is declared, noxfile.py:6:   a==2.0\n",
         ),
         ({"status": "interrupted"}, "safe\n\n"),
         ({"status": "error", "error": "no disk"}, "safe\n\n"),
