@@ -290,8 +290,8 @@ def _failing(found: Report) -> Mapping[str, str]:
     kinds = {}
     if found.status == "baseline-red":
         kinds["baseline"] = "it fails already without any change"
-    if found.status == "error":
-        kinds["error"] = found.error or "there is no answer"
+    if found.status == "error":  # Whatever else is open is open because of it.
+        return {"error": found.error or "there is no answer"}
     verdicts = _verdicts(found)
     if found.status == "inconclusive" or verdicts & {"inconclusive", "flaky"}:
         kinds["inconclusive"] = "there is no answer for all of it"
