@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,8 +76,25 @@ def run(
     )
 
 
-Running = subprocess.Popen[bytes]
-"""A process that `start` has started."""
+class Running(Protocol):
+    """A process that runs, as `subprocess.Popen` shows it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 def has_ended(process: Running, seconds: float) -> bool:
@@ -89,10 +106,17 @@ def has_ended(process: Running, seconds: float) -> bool:
     return True
 
 
-def start(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> Running:
+def start(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    keeps: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
     """Start a command that leads a session of its own: no key of the terminal reaches it.
 
-    Its output, errors included, comes through the pipe `stdout`; it has no input.
+    Its output, errors included, comes through the pipe `stdout`; it has no input. It keeps
+    descriptors of this process, if it is told to.
     """
     return subprocess.Popen(
         [str(word) for word in command],
@@ -102,4 +126,5 @@ def start(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=tuple(keeps),
     )

@@ -39,9 +39,6 @@ def __dir__() -> list[str]:
     return __all__
 
 
-_PARENT = os.getppid()
-"""Who started nox: a worker of `-j` notices that its parent has ended in the meantime."""
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -219,6 +216,7 @@ def _register(function: Any, options: Mapping[str, Any]) -> Any:
     )
     _check_cells(declared, where)
     settings.run_id(os.environ)  # Minted here, so that the processes of -j inherit it.
+    parent = os.getppid()  # A worker of -j notices that it has ended in the meantime.
 
     @functools.wraps(function)
     def wrapper(session: nox.Session, **arguments: Any) -> None:
@@ -230,7 +228,7 @@ def _register(function: Any, options: Mapping[str, Any]) -> Any:
             declared=declared,
             function=function,
             noxfile=place,
-            parent=_PARENT,
+            parent=parent,
             arguments=arguments,
         ).run()
 

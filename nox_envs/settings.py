@@ -382,6 +382,16 @@ def trial_environment(env: Mapping[str, str], *, order: str, temporary: str) -> 
     }
 
 
+def worker_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process of which the noxes of trials are forked."""
+    return {name: value for name, value in env.items() if name not in _variables.NOX_CHOICES}
+
+
+def has_warm_workers(env: Mapping[str, str]) -> bool:
+    """Whether noxes of trials may be forked of a process that has imported nox."""
+    return env.get("NOX_ENVS_WORKERS", "") not in {"0", "no", "off", "false"}
+
+
 _BACKEND_OPTIONS = frozenset(
     # argparse takes `-d` for the beginning of `-db`.
     {"-d", "-db", "--default-venv-backend", "-fb", "--force-venv-backend", "--no-venv"}

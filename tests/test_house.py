@@ -34,7 +34,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "requesting": {"resolve.requests", "resolve.requirements_file"},
     },
     "3 doors": {
-        "processes": {"_process"},
+        "processes": {"_process", "_forks"},
         "files": {"_files"},
         "http": {"_http", "_http_client"},
         "process trees": {"_processes", "_tree"},
@@ -55,7 +55,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         },
         "run": {
             "run", "run.tree", "run.exchange", "run.evidence", "run.journal", "run.judge",
-            "run.junit", "run.log", "run.signature", "run.suspects", "run.trial",
+            "run.junit", "run.log", "run.signature", "run.slots", "run.suspects", "run.trial",
         },
         # Pure: what a campaign has to think about.
         "upgrade": {
@@ -84,7 +84,7 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             "upgrade.threads", "upgrade.trials",
         },
     },
-    "8 front doors": {"nox": {"_host", "campaigning", "on_trial", "running", "sessions", ""}},
+    "8 front doors": {"nox": {"_host", "_worker", "campaigning", "on_trial", "running", "sessions", ""}},
 }  # fmt: skip
 """Floor -> group -> modules. Imports go to a lower floor, or stay in the group."""
 

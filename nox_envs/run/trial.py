@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from nox_envs._forks import Forks
 
 __all__ = ["Ran", "Start", "run"]
 
@@ -44,7 +47,8 @@ _FULL = ("No space left on device", "Disk quota exceeded", "[Errno 28]", "[Errno
 class Start:
     """How a trial is started."""
 
-    command: Sequence[str]
+    words: Sequence[str]
+    """For nox."""
     env: Mapping[str, str]
     directory: Path
     log: Path
@@ -56,6 +60,8 @@ class Start:
     """Seconds for the session's function, asked again and again; None while there is none."""
     stop: threading.Event
     """Set where the campaign is stopped."""
+    forks: Forks | None = None
+    """Starts nox without the time that it takes to start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +86,7 @@ class Ran:
 def run(start: Start) -> Ran:
     """Run a trial to its end; nothing that it started is left, whoever started it."""
     begun = time.monotonic()
-    process = _process.start(start.command, env=start.env, cwd=start.directory)
+    process = _started(start)
     tag = start.env[_processes.TAG_VARIABLE]
     pump = None
     overdue = timed_out = False
@@ -131,6 +137,13 @@ def run(start: Start) -> Ran:
         offline=_offline(text),
         is_stopping="stopping after" in text or "Interrupted: " in text,
     )
+
+
+def _started(start: Start) -> _process.Running:
+    env, directory = start.env, start.directory
+    forked = start.forks and start.forks.start(start.words, env=env, cwd=directory)
+    command = [sys.executable, "-m", "nox", *start.words]
+    return forked or _process.start(command, env=env, cwd=directory)
 
 
 _COMMAND = re.compile(r"^nox > Command (.*) failed with exit code", re.MULTILINE)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files, _process, settings
+from nox_envs._forks import Forks, opened
 from nox_envs._tree import Stop, Stopped, Tree
 from nox_envs.errors import NoxEnvsError
 from nox_envs.planning import relative
@@ -105,9 +106,10 @@ class Conduct:
             _files.explained(self.cache),
             self._directory(started) as (directory, temporary),
             Board(self._clean, terminal=self.terminal) as board,
+            self._forks(temporary) as forks,
         ):
             trials = Trials(
-                self._workplace(directory, temporary, stop),
+                self._workplace(directory, temporary, stop, forks),
                 key=_digest([self.records.key, self.options.posargs, self.options.timeout]),
                 told=lambda trial, cell, changes: board.started(trial, cell, tried(changes)),
                 ended=board.finished,
@@ -241,19 +243,32 @@ class Conduct:
             try:
                 yield kept
             finally:
-                for name in ("snapshot", "snapshot.part", "columns"):
+                for name in ("snapshot", "columns"):
                     _files.remove(kept / name)
             return
         with _files.scratch(self.session) as temporary:
             yield temporary
 
-    def _workplace(self, directory: Path, temporary: Path, stop: threading.Event) -> Workplace:
+    def _forks(self, temporary: Path) -> contextlib.AbstractContextManager[Forks | None]:
+        """A warm process for the trials, unless the user wants each nox to be a new one."""
+        if not settings.has_warm_workers(self.variables):
+            return contextlib.nullcontext()
+        return opened(env=settings.worker_environment(self.variables), cwd=temporary)
+
+    def _workplace(
+        self,
+        directory: Path,
+        temporary: Path,
+        stop: threading.Event,
+        forks: Forks | None,
+    ) -> Workplace:
         declared = [place.declaration for place in self.places]
         shared = any(one.tree == "shared" for one in declared)
         single = shared or any(one.host.get("allow_parallel") is False for one in declared)
         return Workplace(
             directory=directory,
             temporary=temporary,
+            slots=self.cache / "slots",
             base=self.base,
             noxfile=self.noxfile,
             variables=self.variables,
@@ -264,6 +279,7 @@ class Conduct:
             keeps=self.options.keep,
             shared=shared,
             include=self._include,
+            forks=forks,
         )
 
     def _clean(self, line: str) -> None:

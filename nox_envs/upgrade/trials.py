@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from nox_envs import _files, settings
 from nox_envs._processes import TAG_VARIABLE
 from nox_envs.outcome import Changes, Outcome, Trial
-from nox_envs.run import journal, tree, trial
+from nox_envs.run import journal, slots, tree, trial
 from nox_envs.run.exchange import TrialOrder, TrialResult
 from nox_envs.run.suspects import suspects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nox_envs._forks import Forks
     from nox_envs.lock import Lock
     from nox_envs.upgrade.column import Column
 
@@ -44,6 +45,8 @@ class Workplace:
     """Of the campaign: it keeps the journal, the locks and the logs."""
     temporary: Path
     """Gone when the campaign ends."""
+    slots: Path
+    """For the environments of trials, one at a time in each."""
     base: Path
     """The noxfile's directory."""
     noxfile: Path
@@ -59,6 +62,8 @@ class Workplace:
     shared: bool = False
     """Whether trials work in the user's own tree."""
     include: tuple[str, ...] = ()
+    forks: Forks | None = None
+    """Starts the nox of each trial, where it is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +127,7 @@ class Trials:
         self._ended = ended
         self._lock = threading.Lock()
         self._snapshot_lock = threading.Lock()
+        self._inside: Path | None = None
         self._count = 0
         self._seconds: dict[str, float] = {}
         self._journal = journal.Journal(place.directory / "journal.jsonl")
@@ -168,7 +174,7 @@ class Trials:
             changes=changes,
             moved=moved,
             lock=f"locks/pylock.{name}.toml",
-            log=f"logs/{name}.log",
+            log=_log(name),
         )
         _files.write_toml(self.place.directory / draft.lock, lock.to_pylock())
         shown = self._try(column, lock, draft, limit)
@@ -207,22 +213,8 @@ class Trials:
         _files.remove(home)
         keep = False
         try:
-            noxfile = self._tree(home)
-            order = TrialOrder(
-                cell=column.name,
-                lock=str(home / "lock" / "pylock.toml"),
-                wheels=column.given_wheels(),
-                result=str(home / "result.json"),
-                junit=str(home / "junit.xml"),
-                evidence=str(home / "evidence"),
-                watch=tuple(str(name) for name in column.declared),
-            )
-            # Addresses with credentials: for the installer alone, and gone afterwards.
-            _files.write_toml(Path(order.lock), lock.for_installer({}), private=True)
-            order.write(home / "order.json")
-            for name in ("tmp", "evidence"):
-                _files.make_directory(home / name)
-            ran = trial.run(self._start(column, draft, order, noxfile, limit))
+            with self._environments(home) as environments:
+                ran = self._ran(column, lock, draft, limit, environments)
             keep = place.keeps and ran.outcome in {Outcome.FAIL, Outcome.TIMEOUT}
             if keep:
                 self.kept[draft.id] = self._way_in(home)
@@ -234,44 +226,77 @@ class Trials:
                 with contextlib.suppress(OSError):  # What is left goes with the campaign.
                     _files.remove(home)
 
+    def _environments(self, home: Path) -> contextlib.AbstractContextManager[Path]:
+        """Where the nox of a trial makes its environment."""
+        if self.place.keeps:
+            return contextlib.nullcontext(home / "envs")
+        return slots.taken(self.place.slots)
+
+    def _ran(
+        self,
+        column: Column,
+        lock: Lock,
+        draft: Trial,
+        limit: Callable[[], float | None],
+        environments: Path,
+    ) -> trial.Ran:
+        home = self.place.temporary / draft.id
+        noxfile = self._tree(home)
+        order = TrialOrder(
+            cell=column.name,
+            lock=str(home / "lock" / "pylock.toml"),
+            wheels=column.given_wheels(),
+            result=str(home / "result.json"),
+            junit=str(home / "junit.xml"),
+            evidence=str(home / "evidence"),
+            watch=tuple(str(name) for name in column.declared),
+        )
+        # Addresses with credentials: for the installer alone, and gone afterwards.
+        _files.write_toml(Path(order.lock), lock.for_installer({}), private=True)
+        order.write(home / "order.json")
+        for name in ("tmp", "evidence"):
+            _files.make_directory(home / name)
+        return trial.run(self._start(column, order, noxfile, limit, environments))
+
     def _start(
         self,
         column: Column,
-        draft: Trial,
         order: TrialOrder,
         noxfile: Path,
         limit: Callable[[], float | None],
+        environments: Path,
     ) -> trial.Start:
         place, home = self.place, Path(order.result).parent
         env = settings.trial_environment(
             place.variables, order=str(home / "order.json"), temporary=str(home / "tmp")
         )
-        command = [
-            sys.executable, "-m", "nox", "--noxfile", str(noxfile), "--session", column.name,
-            "--envdir", str(home / "envs"), *place.host_words,
+        words = [
+            "--noxfile", str(noxfile), "--session", column.name, "--envdir", str(environments),
+            *place.host_words,
         ]  # fmt: skip
         return trial.Start(
-            command=[*command, *(["--", *place.posargs] if place.posargs else [])],
+            words=[*words, *(["--", *place.posargs] if place.posargs else [])],
             env={**env, TAG_VARIABLE: uuid.uuid4().hex},
             directory=noxfile.parent,
-            log=place.directory / draft.log,
+            log=place.directory / _log(home.name),
             result=Path(order.result),
             junit=Path(order.junit),
             evidence=Path(order.evidence),
-            redact=self._redact(column, home),
+            redact=self._redact(column, home, environments),
             limit=limit,
             stop=place.stop,
+            forks=place.forks,
         )
 
-    def _redact(self, column: Column, home: Path) -> Callable[[bytes], bytes]:
+    def _redact(self, column: Column, home: Path, environments: Path) -> Callable[[bytes], bytes]:
         """Takes secrets out of a log, and the place of what is gone when somebody reads it."""
         place, variables = self.place, self.place.variables
         directory = column.planner.job.directory
         urls = settings.index_urls(variables, kind="pip", directory=directory)
 
-        inside = re.escape(str(home))
-        libraries = re.compile(rf"{inside}/envs/[^/\s]+/[^\s\"']*?(?=site-packages/)")
-        sources = re.compile(rf"{inside}/tree/")
+        inside = re.escape(str(environments))
+        libraries = re.compile(rf"{inside}/[^/\s]+/[^\s\"']*?(?=site-packages/)")
+        sources = re.compile(rf"{re.escape(str(home))}/tree/")
 
         def clean(text: bytes) -> bytes:
             shown = text.decode("utf-8", errors="surrogateescape")
@@ -289,18 +314,22 @@ class Trials:
         _files.make_directory(home)
         if place.shared:
             return place.noxfile
-        env = settings.tool_environment(place.variables, kind="build", directory=place.base)
         snapshot = place.temporary / "snapshot"
         with self._snapshot_lock:
-            top = tree.root(place.base, env=env)
-            inside = place.base.resolve().relative_to(top)
-            if not snapshot.exists():
-                include = [(inside / pattern).as_posix() for pattern in place.include]
-                begun = place.temporary / "snapshot.part"
-                tree.copy(top, begun, env=env, include=include)
-                begun.replace(snapshot)
+            if self._inside is None:
+                self._inside = self._take(snapshot)
         tree.again(snapshot, home / "tree")
-        return home / "tree" / inside / place.noxfile.name
+        return home / "tree" / self._inside / place.noxfile.name
+
+    def _take(self, snapshot: Path) -> Path:
+        """Copy the tree as it is now; where the noxfile's directory lies in it."""
+        place = self.place
+        env = settings.tool_environment(place.variables, kind="build", directory=place.base)
+        top = tree.root(place.base, env=env)
+        inside = place.base.resolve().relative_to(top)
+        include = [(inside / pattern).as_posix() for pattern in place.include]
+        tree.copy(top, snapshot, env=env, include=include)
+        return inside
 
 
 def _shown(draft: Trial, ran: trial.Ran, lock: Lock) -> Shown:
@@ -345,6 +374,10 @@ def _replaced(result: TrialResult | None, lock: Lock) -> str:
     there = {str(name) for name in lock.pins}
     undeclared = result.undeclared if result else {}
     return ", ".join(f"{name} {text}" for name, text in undeclared.items() if name in there)
+
+
+def _log(name: str) -> str:
+    return f"logs/{name}.log"
 
 
 def default_jobs() -> int:
