@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_newer_seeds() -> Iterator[None]:
+    """Keep virtualenv from looking for a newer pip on the real index, in the background."""
+    with pytest.MonkeyPatch.context() as variables:
+        variables.setenv("VIRTUALENV_NO_PERIODIC_UPDATE", "1")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -33,8 +33,8 @@ TRUST = {"UV_SYSTEM_CERTS": "1"}
 
 
 def nox(directory: Path, *words: str, tool: str = "") -> tuple[int, str]:
-    """Run nox as a user does, with an empty HOME."""
-    home = directory.parent / "home"
+    """Run nox as a user does, with a HOME that only the other tests of this worker have used."""
+    home = directory.parents[1] / "home"
     home.mkdir(exist_ok=True)
     foreign = ("NOX", "UV_PYTHON", "UV_PROJECT", "PYTEST_", "VIRTUAL_ENV", "PIP_FIND_LINKS")
     env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have virtualenv unpack pip once."""
+    with pytest.MonkeyPatch.context() as variables:
+        variables.setenv("VIRTUALENV_OVERRIDE_APP_DATA", str(tmp_path_factory.mktemp("seeds")))
+        yield
+
+
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
     """An index on loopback with a few packages."""

@@ -12,6 +12,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import virtualenv
+
 from nox_envs import discover, matrix
 from nox_envs.declaration import parse
 from nox_envs.gather import Noxfile
@@ -66,6 +68,8 @@ class Bench:
             "UV_DEFAULT_INDEX": self.index.url,
             "PIP_INDEX_URL": self.index.url,
             "NOX_ENVS_INSTALLER": self.tool,
+            # Most tests change the index and look at once; what is remembered has its own.
+            "NOX_ENVS_REMEMBER": "0",
             **self.extra,
         }
 
@@ -109,7 +113,7 @@ class Bench:
             environment=self.environment,
             python=self.python,
             cache=self.project / ".nox" / ".cache",
-            run="run",
+            run=uuid.uuid4().hex,
             token=uuid.uuid4().hex,
             reused=reuse,
             no_install=no_install,
@@ -127,13 +131,15 @@ class Bench:
         return self.environment / ("Scripts/python.exe" if windows else "bin/python")
 
     def make(self, interpreter: str = sys.executable) -> None:
-        """Make the empty environment, as nox's own backends do."""
+        """Make the empty environment, as nox's own backends do, but with links to a compiled pip.
+
+        pip leaves alone what links lead to. uv does not: it gets no pip.
+        """
         self.recreated += 1
         shutil.rmtree(self.environment, ignore_errors=True)
-        command = [sys.executable, "-m", "virtualenv", "-q", "-p", interpreter]
-        if self.tool == "uv":
-            command += ["--no-seed"]
-        self._run([*command, str(self.environment)])
+        seeds = "--no-seed" if self.tool == "uv" else "--symlink-app-data"
+        words = ["-q", "-p", interpreter, seeds, str(self.environment)]
+        virtualenv.cli_run(words, setup_logging=False, env={**os.environ, **self.variables})
 
     def installed(self) -> dict[str, str]:
         """What the environment holds, seen from outside."""
@@ -169,8 +175,3 @@ class Bench:
         while not condition():
             assert time.monotonic() < deadline, "it did not happen"
             time.sleep(0.02)
-
-    def _run(self, command: list[str]) -> None:
-        subprocess.run(
-            command, check=True, env={**os.environ, **self.variables}, capture_output=True
-        )
