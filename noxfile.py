@@ -12,6 +12,7 @@ import nox
 import nox_envs
 
 PYTHONS = nox_envs.pythons()
+SHARED = ("-n", "2", "--dist", "worksteal")
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 nox.options.sessions = [
@@ -33,13 +34,13 @@ def test(session: nox.Session) -> None:
 @nox_envs.session(python=PYTHONS, groups=["test"], extras=["uv"])
 def process(session: nox.Session) -> None:
     """Run the tests with real interpreters and environments, and an index on loopback."""
-    session.run("pytest", "-m", "process", "-n", "2", *session.posargs)
+    session.run("pytest", "-m", "process", *SHARED, *session.posargs)
 
 
 @nox_envs.session(python=PYTHONS, groups=["test"], extras=["uv"])
 def network(session: nox.Session) -> None:
     """Run the tests against the real package index."""
-    session.run("pytest", "-m", "network", "-n", "2", *session.posargs)
+    session.run("pytest", "-m", "network", *SHARED, *session.posargs)
 
 
 @nox_envs.session(
@@ -47,7 +48,7 @@ def network(session: nox.Session) -> None:
 )
 def minimums(session: nox.Session) -> None:
     """Run against the oldest dependencies that are promised: `nox` is what matters."""
-    session.run("pytest", "tests/unit", "tests/process/test_nox.py", "-n", "2", *session.posargs)
+    session.run("pytest", "tests/unit", "tests/process/test_nox.py", *SHARED, *session.posargs)
 
 
 @nox_envs.session(groups=["lint"], project=False)
@@ -61,6 +62,12 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check the types of the package, of its tests and of this file."""
     session.run("mypy", *session.posargs)
+
+
+@nox_envs.session(groups=["bench"], extras=["uv"], default=False)
+def bench(session: nox.Session) -> None:
+    """Compare with nox, tox and edgetest, side by side."""
+    session.run("python", "benchmarks/compare.py", *session.posargs)
 
 
 if __name__ == "__main__":
