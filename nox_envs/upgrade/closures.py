@@ -45,6 +45,14 @@ class Closures:
         """Candidates that cannot be resolved, by what they need that cannot be either."""
         self.possible = frozenset(names).difference(self.missing)
         self._links = frozenset(link for link in links if link <= self.possible)
+        self._near = {
+            name: frozenset().union(
+                self._whole[name],
+                self.needing(name),
+                *(link for link in self._links if name in link),
+            )
+            for name in names
+        }
 
     def sort(self, names: Iterable[str]) -> list[str]:
         """Candidates in the order in which they were given."""
@@ -121,14 +129,7 @@ class Closures:
         found, fresh = {name}, [name]
         while fresh:
             one = fresh.pop()
-            near = {other for other in names - found if self._near(one, other)}
+            near = self._near[one] & names - found
             found |= near
             fresh += near
         return found
-
-    def _near(self, one: str, two: str) -> bool:
-        return (
-            frozenset({one, two}) in self._links
-            or one in self._whole[two]
-            or two in self._whole[one]
-        )

@@ -165,7 +165,7 @@ class _Mind:
     """The steps of the search, for one worker."""
 
     def __init__(self, names: Sequence[str], closures: Closures | None) -> None:
-        self.tally = Tally(1)
+        self.tally = Tally()
         self.closures = closures or Closures(names, {})
         self.wants_closures = False
         self.status: Status = "inconclusive"
@@ -207,7 +207,7 @@ class _Mind:
         if not self._is_taught:
             self.wants_closures = True
             yield ()
-        safe = yield from descend(self.tally, self.closures, self._b, 1, blame=True)
+        safe = yield from descend(self.tally, self.closures, self._b, blame=True)
         while True:
             safe = yield from self._put_back(self.closures, safe)
             proven = yield from self._accuse(self.closures, safe)
@@ -239,13 +239,13 @@ class _Mind:
     def _put_back(self, closures: Closures, safe: Names) -> Steps[Names]:
         """Bring to B's versions what can be without a failure, until nothing can."""
         while True:
-            grown = yield from extend(self.tally, safe, closures.additions(safe), 1)
+            grown = yield from extend(self.tally, safe, closures.additions(safe))
             if grown == safe:
                 roots = closures.roots_above(safe).values()
                 pairs = [one | two for one, two in combinations(roots, 2)]
                 if len(roots) > _PAIRED:
                     pairs = closures.pairs(safe)
-                grown = yield from extend(self.tally, safe, pairs, 1)
+                grown = yield from extend(self.tally, safe, pairs)
             if grown == safe:
                 return safe
             safe = grown
@@ -288,7 +288,7 @@ class _Mind:
         self.unproven = frozenset().union(*(unit for unit in roots if unit not in proven))
         if not any(self.failure(each) == self.own_failure for each in self.guilt):
             together = frozenset[str]().union(*(each.shown.names for each in self.guilt))
-            yield from tally.look([together])
+            yield from tally.look(together)
             self.is_shared = tally.failure(together) == self.own_failure
             if not self.is_shared:
                 return

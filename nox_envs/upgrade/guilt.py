@@ -49,15 +49,15 @@ def accuse(tally: Tally, closures: Closures, unit: Names, safe: Names) -> Steps[
         absent=(tally.first(safe),),
     )
     low, members = whole, [unit]
-    yield from tally.look([low])
+    yield from tally.look(low)
     while tally.failure(low) != failure:
-        _, partner, top = yield from appearance(tally, closures, low, top, 1)
+        _, partner, top = yield from appearance(tally, closures, low, top)
         low, members = low | closures.of(next(iter(partner))), [*members, partner]
-        yield from tally.look([low])
+        yield from tally.look(low)
     without = dict[Names, Names]()
     while left := [member for member in members if member not in without]:
         rest = low - closures.needing(next(iter(left[0])))
-        yield from tally.look([rest])
+        yield from tally.look(rest)
         without[left[0]] = rest
         if tally.failure(rest) == failure:
             low, members, without = rest, [each for each in members if each <= rest], {}

@@ -8,12 +8,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from nox_envs.outcome import Outcome
+from nox_envs.upgrade.tally import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from dataclasses import Field
-
-    from nox_envs.upgrade.tally import Answer
 
 __all__ = ["Mind", "Rounds"]
 
@@ -32,10 +31,15 @@ class _Ask(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
+    def attempt(self) -> int: ...
+
+    @property
     def alone(self) -> bool: ...
 
 
 _A = TypeVar("_A", bound=_Ask)
+_Told = dict[_A, tuple[_A, Answer]]
+"""By each run what it was asked as, and what it showed."""
 
 
 class Mind(Protocol[_A]):
@@ -56,8 +60,8 @@ class Rounds(Generic[_A]):
     """Hand out asks in rounds of at most `jobs`, and tell a mind what they showed.
 
     What is asked ahead is remembered until the mind asks for it, so that more workers save
-    rounds and never change an answer; it counts even if it is then asked for alone. A round
-    depends on answers, not on their order.
+    rounds and never change an answer; it counts even if it is then asked for alone. What was
+    not run yet is run ahead once. A round depends on answers, not on their order.
     """
 
     def __init__(
@@ -67,15 +71,22 @@ class Rounds(Generic[_A]):
         *,
         jobs: int = 1,
         max_trials: int | None = None,
+        is_trial: Callable[[_A], bool] = lambda _: True,
+        least: float | None = None,
     ) -> None:
-        """`think` makes another mind like this one, which was told nothing yet."""
+        """`think` makes another mind like this one, which was told nothing yet.
+
+        `least`: what is run ahead has to be asked for with a higher probability.
+        """
         self.done = False
         self.exhausted = False
         """Whether it stopped because `max_trials` were used up."""
         self._mind, self._think = mind, think
         self._jobs = max(1, jobs)
         self._max_trials = max_trials
-        self._answers: dict[_A, Answer] = {}
+        self._is_trial = is_trial
+        self._least = max(_LEAST, 1 / self._jobs) if least is None else least
+        self._answers: _Told[_A] = {}
         self._waiting: list[_A] = []
         self._out: set[_A] = set()
         self._steps: Iterator[tuple[_A, ...]] = self._mind.steps()
@@ -93,8 +104,13 @@ class Rounds(Generic[_A]):
         if ask not in self._out:
             raise ValueError(f"not waiting for {ask}")
         self._out.remove(ask)
-        self._answers[_run(ask)] = answer
+        self._answers[_run(ask)] = ask, answer
         self.advance()
+
+    @property
+    def told(self) -> tuple[tuple[_A, Answer], ...]:
+        """All answers, also those that the mind has not asked for yet."""
+        return tuple(self._answers.values())
 
     def advance(self) -> None:
         """Go on as far as the answers reach; for an owner whose mind has waited for it."""
@@ -102,7 +118,7 @@ class Rounds(Generic[_A]):
             return
         while not self._missing(self._step):
             for ask in self._step:
-                self._mind.add(ask, self._answers[_run(ask)])
+                self._mind.add(*self._answers[_run(ask)])
             self._step = ()
             step = next(self._steps, None)
             if step is None:
@@ -111,15 +127,20 @@ class Rounds(Generic[_A]):
             if not step:
                 return
             self._step = step
-        self._waiting = self._round()[: self._left()]
+        asks = self._round()
+        trials = [ask for ask in asks if self._is_trial(ask)][: self._left()]
+        self._waiting = [ask for ask in asks if ask in trials or not self._is_trial(ask)]
         self.done = self.exhausted = not self._waiting
 
     def _left(self) -> int | None:
         """How many trials may be run; what does not resolve was none."""
         if self._max_trials is None:
             return None
-        outcomes = [answer.outcome for answer in self._answers.values()]
-        return max(0, self._max_trials - len(outcomes) + outcomes.count(Outcome.INFEASIBLE))
+        used = sum(
+            self._is_trial(ask) and answer.outcome is not Outcome.INFEASIBLE
+            for ask, answer in self.told
+        )
+        return max(0, self._max_trials - used)
 
     def _missing(self, asks: Iterable[_A]) -> list[_A]:
         return [ask for ask in asks if _run(ask) not in self._answers]
@@ -137,20 +158,23 @@ class Rounds(Generic[_A]):
     def _ahead(self) -> Iterator[_A]:
         """What may be asked next, the likeliest first."""
         order = count()
-        ways: list[tuple[float, int, dict[_A, Answer]]] = [(-1.0, next(order), {})]
+        ways: list[tuple[float, int, _Told[_A]]] = [(-1.0, next(order), {})]
         found = set[_A]()
         while ways and len(found) < self._jobs:
             chance, _, imagined = heappop(ways)
             mind, step = self._imagine(imagined)
-            if any(ask.alone for ask in step):
-                continue
-            missing = [ask for ask in self._missing(step) if ask not in imagined]
-            found.update(missing)
-            yield from missing
+            missing = [ask for ask in self._missing(step) if _run(ask) not in imagined]
+            ready = [ask for ask in missing if not ask.alone and self._is_due(ask)]
+            found.update(ready)
+            yield from ready
             for odds, guesses in self._guesses(mind, missing, -chance):
                 heappush(ways, (-odds, next(order), {**imagined, **guesses}))
 
-    def _imagine(self, imagined: Mapping[_A, Answer]) -> tuple[Mind[_A], tuple[_A, ...]]:
+    def _is_due(self, ask: _A) -> bool:
+        """Whether it is the first run of its kind, or that one was answered."""
+        return ask.attempt == 1 or replace(_run(ask), attempt=1) in self._answers
+
+    def _imagine(self, imagined: _Told[_A]) -> tuple[Mind[_A], tuple[_A, ...]]:
         """How far a mind would come, and what it would ask then."""
         mind = self._think()
         known = {**imagined, **self._answers}
@@ -158,20 +182,19 @@ class Rounds(Generic[_A]):
             if not step or not all(_run(ask) in known for ask in step):
                 return mind, step
             for ask in step:
-                mind.add(ask, known[_run(ask)])
+                mind.add(*known[_run(ask)])
         return mind, ()
 
     def _guesses(
         self, mind: Mind[_A], asks: list[_A], chance: float
-    ) -> list[tuple[float, dict[_A, Answer]]]:
-        ways: list[tuple[float, dict[_A, Answer]]] = [(chance, {})] if asks else []
-        least = max(_LEAST, 1 / self._jobs)
+    ) -> list[tuple[float, _Told[_A]]]:
+        ways: list[tuple[float, _Told[_A]]] = [(chance, {})] if asks else []
         for ask in asks:
             ways = [
-                (odds * likely, {**given, ask: answer})
+                (odds * likely, {**given, _run(ask): (ask, answer)})
                 for odds, given in ways
                 for answer, likely in mind.guess(ask).items()
-                if odds * likely > least
+                if odds * likely > self._least
             ]
         return ways
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -52,17 +52,13 @@ class Answer:
 
 _T = TypeVar("_T")
 Steps = Generator[tuple[Ask, ...], None, _T]
-"""Part of a search: it hands out rounds of asks and goes on when a round is answered.
-
-A round may come back with less than all of its asks answered, and is then asked for again.
-"""
+"""Part of a search: it hands out asks, and goes on when all of them are answered."""
 
 
 class Tally:
     """All answers so far; what they mean does not depend on the order in which they came."""
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
+    def __init__(self) -> None:
         self._runs: dict[Names, dict[int, tuple[Ask, Answer]]] = {}
         self._resolved: dict[Names, tuple[Ask, Answer]] = {}
 
@@ -71,11 +67,6 @@ class Tally:
             self._runs.setdefault(ask.names, {})[ask.attempt] = ask, answer
         else:
             self._resolved[ask.names] = ask, answer
-
-    @property
-    def runs(self) -> int:
-        """How many runs there were; what does not resolve was not run."""
-        return sum(answer.outcome is not Outcome.INFEASIBLE for answer in self._all())
 
     @property
     def sets(self) -> tuple[Names, ...]:
@@ -124,14 +115,18 @@ class Tally:
 
         What cannot be built is followed like a failure, though it is no break.
         """
-        if self.passed(names):
+        answer = self.failing(names)
+        if answer is None:
             return None
-        for _, answer in self._of(names):
-            if answer.outcome is Outcome.TIMEOUT:
-                return str(answer.outcome)
-            if answer.outcome in {Outcome.FAIL, Outcome.UNBUILDABLE}:
-                return f"{answer.outcome} {answer.signature}"
-        return None
+        if answer.outcome is Outcome.TIMEOUT:
+            return str(answer.outcome)
+        return f"{answer.outcome} {answer.signature}"
+
+    def failing(self, names: Names) -> Answer | None:
+        """The first run of a set that shows its failure; None where it has none."""
+        followed = (*_RED, Outcome.UNBUILDABLE)
+        found = (answer for _, answer in self._of(names) if answer.outcome in followed)
+        return None if self.passed(names) else next(found, None)
 
     def suspects(self, names: Names) -> tuple[str, ...]:
         """Who may be behind the failure of a set, the most suspicious first."""
@@ -185,19 +180,14 @@ class Tally:
             raise ValueError(f"nothing is known of {sorted(names)}")
         return found
 
-    def again(self, names: Names, *, alone: bool = False, ahead: int = 0) -> Ask:
-        """The next run of a set, or one after that."""
-        return Ask(names=names, attempt=self.attempts(names) + 1 + ahead, alone=alone)
+    def again(self, names: Names, *, alone: bool = False) -> Ask:
+        """The next run of a set."""
+        return Ask(names=names, attempt=self.attempts(names) + 1, alone=alone)
 
-    def look(self, sets: Iterable[Names], spare: Iterable[Ask] = ()) -> Steps[None]:
-        """Have every set run once; idle workers take what is spare."""
-        wanted, others = list(dict.fromkeys(sets)), list(dict.fromkeys(spare))
-        while missing := [names for names in wanted if not self.known(names)]:
-            room = max(0, self._jobs - len(missing))
-            more = [
-                ask for ask in others if ask == self.again(ask.names) and ask.names not in missing
-            ]
-            yield (*map(self.again, missing[: self._jobs]), *more[:room])
+    def look(self, names: Names) -> Steps[None]:
+        """Have a set run once."""
+        if not self.known(names):
+            yield (self.again(names),)
 
     def settle(self, names: Names) -> Steps[None]:
         """Run a set again, and nothing besides, until its outcome can decide."""

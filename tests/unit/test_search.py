@@ -31,7 +31,7 @@ def fail(signature: str | None = "boom", *suspects: str) -> Answer:
     return Answer(outcome=Outcome.FAIL, signature=signature, suspects=suspects)
 
 
-def seeded(seed: int) -> Random:
+def seeded(seed: int | str) -> Random:
     return Random(seed)  # noqa: S311 - no secret
 
 
@@ -79,7 +79,9 @@ def drive(search: Search, world: World, *, jobs: int = 1, rng: Random | None = N
             search.learn({name: world.closure(name) for name in world.candidates}, world.links)
             log.learnt = True
             continue
-        out += search.pending()
+        handed = search.pending()
+        assert all(ask.attempt == 1 or Ask(names=ask.names) in log.answers for ask in handed)
+        out += handed
         assert 0 < len(out) <= jobs
         assert len(out) == 1 or not any(ask.alone for ask in out)
         ask = out.pop(rng.randrange(len(out)) if rng else 0)
@@ -287,13 +289,88 @@ def test_it_ends_whatever_the_answers_are(
     assert shown.count(Outcome.PASS) > red_runs
 
 
+@settings(max_examples=80, deadline=None)
+@given(worlds(), st.sampled_from([0, 0.3]), st.integers(0, 9), st.sampled_from([None, 3]))
+def test_jobs_never_change_what_is_found(
+    world: World, flaky: float, seed: int, proofs: int | None
+) -> None:
+    """What each attempt shows is the same, whoever runs it and when."""
+
+    def show(ask: Ask) -> Answer:
+        rng = seeded(f"{sorted(ask.names)} {ask.attempt} {seed}")
+        if ask.run and ask.names and rng.random() < flaky:
+            return rng.choice([PASS, TIMEOUT, ERROR, fail("flake", *rng.sample(ABC, 2))])
+        return world.show(ask)
+
+    unsteady = World(world.candidates, show, world.closures, world.links)
+    assert_jobs_find_the_same(unsteady, proofs)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "tables"])
+def test_jobs_never_change_what_is_found_where_much_conflicts(kind: str) -> None:
+    for seed in range(25):
+        rng = seeded(seed)
+        rules = list[tuple[str, str, Answer]]()
+        for one, two in rng.sample(list(combinations(ABC, 2)), rng.randint(2, 6)):
+            answer = fail(rng.choice("stu"), *rng.sample(ABC, 2))
+            needed = [(one, two, answer), (two, one, answer)]
+            rules += rng.choice([needed, [(f"{one} {two}", "", answer)]])
+        green = rng.random()
+
+        def table(ask: Ask, seed: int = seed, green: float = green) -> Answer:
+            rng = seeded(f"{sorted(ask.names)} {seed}")
+            works = not ask.run or not ask.names or rng.random() < green
+            return PASS if works else fail(rng.choice("stu"), *rng.sample(ABC, 2))
+
+        links = [frozenset(pair) for pair in rng.sample(list(combinations(ABC, 2)), 3)]
+        show = table if kind == "tables" else breaking(*rules)
+        assert_jobs_find_the_same(World(ABC, show, links=links))
+
+
+def assert_jobs_find_the_same(world: World, proofs: int | None = None) -> None:
+    found = []
+    for jobs in (1, 2, 3, 4):
+        search, _ = searched(world, jobs=jobs, proofs=proofs)
+        attempts = {ask.attempt for ask in search.passes}
+        why = {
+            name: (each.verdict, each.blocked_by, each.ask and each.ask.names)
+            for name, each in search.rejected.items()
+        }
+        found.append((search.safe, search.baseline, why, search.partners, attempts))
+    assert found == [found[0]] * 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), st.integers(1, 4), st.integers(0, 9), st.integers(0, 12))
+def test_before_its_end_it_offers_the_largest_that_has_passed(
+    world: World, jobs: int, seed: int, count: int
+) -> None:
+    """Also what was run ahead."""
+    search, told = Search(world.candidates, jobs=jobs), dict[Ask, Answer]()
+    rng, out = seeded(seed), list[Ask]()
+    while not search.done and len(told) < count:
+        if search.wants_closures:
+            search.learn({name: world.closure(name) for name in world.candidates}, world.links)
+            continue
+        out += search.pending()
+        ask = out.pop(rng.randrange(len(out)))
+        told[ask] = world.answer(ask)
+        search.record(ask, told[ask])
+    passed = {ask.names for ask in told if ask.run and told[ask] == PASS}
+    if not search.done and frozenset() in passed:
+        assert search.baseline is Outcome.PASS
+        assert search.safe in passed
+        assert len(search.safe) == max(map(len, passed))
+        assert set(search.passes) == {ask for ask in told if ask.run and ask.names == search.safe}
+
+
 @settings(max_examples=60, deadline=None)
 @given(worlds(), st.integers(0, 12), st.integers(1, 3))
 def test_used_up_trials_leave_what_has_passed(world: World, trials: int, jobs: int) -> None:
     search = Search(world.candidates, jobs=jobs, max_trials=trials)
     log = drive(search, world, jobs=jobs)
     ran = [ask for ask in log.answers if ask.run and log.answers[ask] != INFEASIBLE]
-    assert len(ran) <= trials
+    assert len(ran) == trials if search.exhausted else len(ran) <= trials
     whole = Search(world.candidates, jobs=jobs)
     drive(whole, world, jobs=jobs)
     assert search.exhausted == (state(search) != state(whole))
@@ -424,7 +501,7 @@ def test_a_linked_pair_is_added_together_and_knows_it() -> None:
 
 
 def test_a_partner_is_who_is_in_every_pass() -> None:
-    """c works with d and with e; each of these needs it."""
+    """c works with d and with e; each of these needs it, where both were seen."""
     works = {names("c d"), names("c e"), names("c d e")}
 
     def show(ask: Ask) -> Answer:
@@ -432,9 +509,16 @@ def test_a_partner_is_who_is_in_every_pass() -> None:
         return PASS if not left or ask.names in works else fail("".join(left), left[0])
 
     world = World(tuple("cdex"), show, links=[names("c d"), names("c e")])
-    search, _ = searched(world, jobs=2)
+    search, _ = searched(world)
     assert search.safe == set("cde")
-    assert search.partners == {"d": {"c"}, "e": {"c"}}
+    assert search.partners == {"c": {"d"}, "d": {"c"}}
+    search, log = searched(world, jobs=2)
+    assert search.partners == {"c": {"d"}, "d": {"c"}}
+    stopped = Search(world.candidates, jobs=2, max_trials=len(log.runs) - 1)
+    drive(stopped, world, jobs=2)
+    assert names("c e") in log.runs
+    assert stopped.safe == set("cde")
+    assert stopped.partners == {"d": {"c"}, "e": {"c"}}
 
 
 def test_who_does_not_change_the_failure_is_not_dropped() -> None:
