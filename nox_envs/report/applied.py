@@ -19,9 +19,17 @@ def __dir__() -> list[str]:
 
 
 def applied(
-    lines: Sequence[tuple[str, str, str]], *, packages: int, commands: Sequence[str] = ()
+    lines: Sequence[tuple[str, str, str]],
+    *,
+    packages: int,
+    commands: Sequence[str] = (),
+    kind: str = "upgrade",
+    left: Sequence[str] = (),
 ) -> str:
-    """What changed: files, and what each line said before and says now."""
+    """What changed: files, and what each line said before and says now.
+
+    `left` is what does not hold and was not written.
+    """
     files = list(dict.fromkeys(file for file, _, _ in lines))
     blocks = []
     for file in files:
@@ -31,13 +39,17 @@ def applied(
         blocks.append("\n".join([f"{plain(file)}: {count(len(changed), 'line')} changed.", *shown]))
     if files:
         names = joined([plain(file) for file in files])
-        gives = "gives" if len(files) == 1 else "give"
-        blocks.append(
-            f"Checked: {names} now {gives} exactly the versions that passed "
-            f"({packages} of {packages})."
-        )
+        one = len(files) == 1
+        claim = f"{'gives' if one else 'give'} exactly the versions that passed"
+        if kind == "floors":
+            claim = f"{'promises' if one else 'promise'} exactly the lowest releases that passed"
+        blocks.append(f"Checked: {names} now {claim} ({packages} of {packages}).")
+    elif kind == "floors":
+        blocks.append("Nothing had to be written: your files promise the releases that passed.")
     else:
         blocks.append("Nothing had to be written: your files admit the versions that passed.")
+    if left:
+        blocks.append(_left(left))
     if commands:
         blocks.append("\n".join(["Another tool keeps your lock file; now run:", *(
             f"  {command}" for command in commands
@@ -45,9 +57,15 @@ def applied(
     return "\n".join(f"{block}\n" for block in blocks)
 
 
-def nothing_to_apply() -> str:
-    """Where no upgrade passed, or there was none."""
-    return "There is nothing to write: no newer release was proven.\n"
+def nothing_to_apply(kind: str = "upgrade", left: Sequence[str] = ()) -> str:
+    """Where nothing else passed than what is there."""
+    what = "lower bound" if kind == "floors" else "newer release"
+    none = f"There is nothing to write: no {'other ' * (kind == 'floors')}{what} was proven."
+    return "\n".join([none, *([_left(left)] if left else [])]) + "\n"
+
+
+def _left(left: Sequence[str]) -> str:
+    return "\n".join(["Left as it is:", *(f"  {plain(one)}" for one in left)])
 
 
 def using(started: datetime, now: datetime) -> str:

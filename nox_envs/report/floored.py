@@ -124,6 +124,7 @@ class _Words:
             asked=page.asked(self.view),
             grid=self._grid(full=full),
             paragraphs=(*self._paragraphs(), *kept(self.view)),
+            last=tuple(self._last()),
             place=self.show(self.report.directory) if self.report.directory else "",
         )
 
@@ -365,6 +366,20 @@ class _Words:
         listed = some([self.show(name) for name in names], most=_MOST_LISTED)
         rest = f": {listed}."
         yield Paragraph(head="Without a lower bound", rest=rest, tests={}, lines=tuple(put))
+
+    def _last(self) -> Iterator[str]:
+        """How what passed can be written, where there is something and it has a file."""
+        passed = {one.id for one in self.report.trials if one.outcome is Outcome.PASS}
+        offered = [
+            floor
+            for found in self.report.floors.values()
+            for floor in found
+            if floor.requirement and floor.declared is not None and passed & set(floor.trials)
+        ]
+        files = [self.show(file) for file in self.report.files if not file.endswith(".py")]
+        if offered and files and self.report.status not in {"interrupted", "error"}:
+            which = "it" if len({floor.name for floor in offered}) == 1 else "them"
+            yield f"Add --apply to write {which} to {joined(files)}; nothing is tested again."
 
     # -- how things are named
 

@@ -1,10 +1,10 @@
-"""Writes the set that passed to the user's own files, and takes it back where it does not hold."""
+"""Writes what passed to the user's own files, and takes it back where it does not hold."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -13,33 +13,24 @@ from nox_envs import _files
 from nox_envs.errors import NotApplied
 from nox_envs.resolve.requests import applies
 from nox_envs.run import tree
-from nox_envs.upgrade import edits
+from nox_envs.upgrade import edits, floors_written
 from nox_envs.upgrade.column import Column, Place, opened
+from nox_envs.upgrade.proven import ProvenFloors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.requirements import Requirement
-    from packaging.utils import NormalizedName
-    from packaging.version import Version
 
     from nox_envs.upgrade.edits import Edit, Edited
+    from nox_envs.upgrade.proven import Proven
 
-__all__ = ["Applied", "Proven", "apply", "refuse_uncommitted"]
+__all__ = ["Applied", "apply", "refuse_uncommitted"]
 
 
 def __dir__() -> list[str]:
     return __all__
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proven:
-    """A set, and the environments in which it passed."""
-
-    pins: Mapping[NormalizedName, Version]
-    environments: Mapping[str, Mapping[NormalizedName, Version | None]]
-    """All the pins of each column, by the name of its cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +63,7 @@ def apply(
         texts = _texts(columns, base)
         edited = _edited(columns, texts, proven)
         commands = _commands(columns, proven)
-    _refuse(edited, columns)
+    _refuse(edited, columns, decides=not isinstance(proven, ProvenFloors))
     diff = edits.diff({name: texts[name] for name in edited.texts}, edited.texts)
     if not write or not edited.texts:
         return Applied(edits=edited.edits, diff=diff, commands=commands)
@@ -120,6 +111,9 @@ def _texts(columns: Sequence[Column], base: Path) -> dict[str, str]:
 
 
 def _edited(columns: Sequence[Column], texts: Mapping[str, str], proven: Proven) -> Edited:
+    if isinstance(proven, ProvenFloors):
+        return floors_written.edited(columns, texts, proven)
+
     def is_meant(requirement: Requirement) -> bool:
         return any(applies(requirement, column.interpreter.markers) for column in columns)
 
@@ -138,14 +132,8 @@ def _edited(columns: Sequence[Column], texts: Mapping[str, str], proven: Proven)
         for name, text in texts.items()
         if name.endswith(".toml")
     ]
-    return edits.Edited(
-        texts={name: text for part in parts for name, text in part.texts.items()},
-        edits=tuple(edit for part in parts for edit in part.edits),
-        refusals=(
-            *(refusal for part in parts for refusal in part.refusals),
-            *_in_the_noxfile(columns, proven),
-        ),
-    )
+    found = edits.joined(parts)
+    return replace(found, refusals=(*found.refusals, *_in_the_noxfile(columns, proven)))
 
 
 def _in_the_noxfile(columns: Sequence[Column], proven: Proven) -> list[edits.Refusal]:
@@ -154,17 +142,10 @@ def _in_the_noxfile(columns: Sequence[Column], proven: Proven) -> list[edits.Ref
     for column in columns:
         for name, version in proven.pins.items():
             for request in column.declared.get(name, ()):
-                forbids = not request.requirement.specifier.contains(version, prereleases=True)
-                if forbids and request.origin.file.endswith(".py"):
+                if request.origin.file.endswith(".py"):
                     with contextlib.suppress(ValueError):
-                        widened = edits.widened(request.requirement, version)
-                        found[request.origin] = edits.Refusal(
-                            file=request.origin.file,
-                            line=request.origin.line,
-                            name=str(name),
-                            reason="a noxfile is a program, which is not edited",
-                            instead=f'write "{request.requirement.name}{widened}"',
-                        )
+                        if text := edits.widened(request.requirement, version):
+                            found[request.origin] = edits.in_a_program(request, text)
     return list(found.values())
 
 
@@ -181,8 +162,11 @@ def _together(
     return list(found.items())
 
 
-def _refuse(edited: Edited, columns: Sequence[Column]) -> None:
-    """Everything can be written, or nothing is."""
+def _refuse(edited: Edited, columns: Sequence[Column], *, decides: bool) -> None:
+    """Everything can be written, or nothing is.
+
+    `decides`: whether locks say otherwise, of what is to be written.
+    """
     places = []
     for (file, reason), refusals in _together(edited.refusals):
         names = [one.name for one in refusals]
@@ -191,7 +175,7 @@ def _refuse(edited: Edited, columns: Sequence[Column]) -> None:
         line = f":{lines.pop()}" if len(lines) == 1 and None not in lines else ""
         places.append(f"{file}{line}   {listed}: {reason}")
     advice = [one.instead for one in edited.refusals if one.instead]
-    for column in columns:
+    for column in columns if decides else ():
         declaration = column.place.declaration
         if declaration.lock or declaration.locked:
             name = declaration.lock or "the committed lock"
@@ -218,15 +202,21 @@ def refuse_uncommitted(base: Path, names: Sequence[str], variables: Mapping[str,
 
 def _compared(columns: Sequence[Column], proven: Proven) -> int:
     """How many versions were compared; raises `NotApplied` where one differs."""
-    wrong = [line for column in columns for line in _differences(column, proven)]
+    if isinstance(proven, ProvenFloors):
+        wrong = [line for column in columns for line in floors_written.differences(column, proven)]
+        total = max(len(floors_written.expected(column.name, proven)) for column in columns)
+        reason = "the edited files do not promise the releases that passed"
+        advice = "correct what differs by hand, and run it again"
+    else:
+        wrong = [line for column in columns for line in _differences(column, proven)]
+        total = max(len(column.current.pins) for column in columns)
+        reason = "the edited files do not give the versions that passed"
+        advice = "pin what differs as well, or have all of it locked"
     if wrong:
         raise NotApplied(
-            reason="the edited files do not give the versions that passed",
-            places=tuple(dict.fromkeys(wrong)),
-            advice=("pin what differs as well, or have all of it locked",),
-            restored=True,
+            reason=reason, places=tuple(dict.fromkeys(wrong)), advice=(advice,), restored=True
         )
-    return max(len(column.current.pins) for column in columns)
+    return total
 
 
 def _differences(column: Column, proven: Proven) -> list[str]:
@@ -249,6 +239,14 @@ def _commands(columns: Sequence[Column], proven: Proven) -> tuple[str, ...]:
     found = []
     pins = sorted(proven.pins.items())
     for directory in dict.fromkeys(column.gathered.directory for column in columns):
+        if isinstance(proven, ProvenFloors):  # No version changes, but what is asked for.
+            kept = {
+                "uv.lock": "uv lock",
+                "poetry.lock": "poetry lock",
+                "Pipfile.lock": "pipenv lock",
+            }
+            found += [command for name, command in kept.items() if (directory / name).exists()]
+            continue
         if (directory / "uv.lock").exists():
             words = " ".join(f"--upgrade-package {name}=={version}" for name, version in pins)
             found.append(f"uv lock {words}")

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import Version
 
-from nox_envs.errors import IndexUnreachable, NeedsUv, NoxEnvsError, UsageError
+from nox_envs.errors import IndexUnreachable, NeedsUv, NoxEnvsError
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Floor, FloorsReport
 from nox_envs.report.words import count
 from nox_envs.resolve.index import NotThere, Unreachable, lowest
-from nox_envs.resolve.requests import Request, expand_extras
-from nox_envs.upgrade.bench import Bench, near, reason_of
+from nox_envs.upgrade.bench import Bench, reason_of
 from nox_envs.upgrade.campaign import Patient, Work, baseline_of
-from nox_envs.upgrade.candidates import Prospect, place_of
+from nox_envs.upgrade.candidates import Prospect
 from nox_envs.upgrade.drive import Driver
+from nox_envs.upgrade.edits import floored
 from nox_envs.upgrade.lowest import Lowest
-from nox_envs.upgrade.quests import Result, SearchQuest, Want
+from nox_envs.upgrade.promised import Bound, bounds_of, lowest_of
+from nox_envs.upgrade.quests import Result, SearchQuest, SetQuest, Want
 from nox_envs.upgrade.search import Search
 from nox_envs.upgrade.threads import side_by_side
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from packaging.requirements import Requirement
+    from packaging.version import Version
 
     from nox_envs.report.facts import Status
     from nox_envs.upgrade.column import Column, Place
@@ -49,27 +50,30 @@ _LOOKS = 8
 
 
 @dataclass(slots=True, kw_only=True)
-class _Bound:
-    """One dependency of the project on one column."""
-
-    requirement: Requirement
-    declared: Version | None
-    """The lower bound as it is written."""
-    promised: Version | None
-    """The lowest release that the declaration admits."""
-    installed: Version | None = None
-    """What a resolver takes when it takes the lowest."""
-    raised_by: tuple[str, ...] = ()
-    reason: str = ""
-    place: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
 class _Bottom(Work):
     """A column, and the lower bounds that hold on it."""
 
-    bounds: dict[str, _Bound] = field(default_factory=dict)
+    bounds: dict[str, Bound] = field(default_factory=dict)
     lows: dict[str, _LowQuest] = field(default_factory=dict)
+    whole: SetQuest | None = None
+    """Whether all that is offered passes together, as a project for all columns has it."""
+
+    def floor(self, name: str) -> Version | None:
+        """The lowest release that was proven to pass; None where that is not known."""
+        if name in self.safe or not self.promises(name):
+            return self.safe.get(name)
+        one = self.bench.prospects.get(name)
+        return one.current if one is not None and name not in self.bench.targets else None
+
+    def promises(self, name: str) -> bool:
+        """Whether there is a lower bound of it here that was put to the proof."""
+        return not self.red and name in self.bounds and self.bounds[name].declared is not None
+
+    def is_corrected(self, name: str) -> bool:
+        """Whether another lower bound is right than the one that is declared."""
+        floor = self.safe.get(name)
+        is_reached = name not in self.bench.unresolved
+        return is_reached and floor is not None and floor != self.quest.targets.get(name)
 
 
 class _LowQuest:
@@ -88,6 +92,12 @@ class _LowQuest:
     @property
     def best(self) -> Version:
         return self._lowest.best
+
+    def is_found(self, current: Version) -> bool:
+        """Whether the best is an answer: `current` is only one where nothing was left open."""
+        unknown = {Outcome.ERROR, Outcome.FLAKY}
+        seen = {result.outcome for result in self.results.values()}
+        return self.done and (self.best != current or not seen & unknown)
 
     def pending(self) -> Sequence[Want]:
         return [
@@ -144,6 +154,7 @@ class Floors:
             work.red = work.quest.search.baseline not in {None, Outcome.PASS}
             work.safe = {} if work.red else work.quest.pins
         self._find_true_floors()
+        self._prove()
 
     def close(self) -> None:
         """Wait for what is running, and remove what the columns needed."""
@@ -173,29 +184,66 @@ class Floors:
                         quests.append((work, quest))
             self._drive(quests)
             for work, quest in quests:
-                current = work.bench.prospects[quest.name].current
-                if quest.done and quest.best != current:
+                if quest.is_found(work.bench.prospects[quest.name].current):
                     work.safe[quest.name] = quest.best
 
+    def _prove(self) -> None:
+        """Have the corrected bounds run as they will be written: of several columns, the highest.
+
+        A line of the project that holds on several Pythons has one bound on all of them.
+        """
+        corrected, quests = self._corrected, []
+        for work in self.works:
+            if corrected and not work.red:
+                common = {name: self._common(work, name) for name in corrected}
+                pins = {name: floor for name, floor in common.items() if floor is not None}
+                work.whole = SetQuest({**work.safe, **pins})
+                quests.append((work, work.whole))
+        self._drive(quests)
+
+    @property
+    def _corrected(self) -> set[str]:
+        """What is to have another bound, on one column at least; known on all."""
+        return {
+            name
+            for work in self.works
+            for name in work.safe
+            if work.is_corrected(name)
+            and all(other.floor(name) for other in self.works if other.promises(name))
+        }
+
+    def _common(self, work: _Bottom, name: str) -> Version | None:
+        """The highest of the floors of all columns that have a line about it in common."""
+        lines = work.bounds[name].lines if work.promises(name) else frozenset()
+        floors = [
+            other.floor(name)
+            for other in self.works
+            if other.promises(name) and lines & other.bounds[name].lines
+        ]
+        return max((floor for floor in floors if floor is not None), default=None)
+
     def _versions(self, work: _Bottom, name: str) -> tuple[Version, ...]:
-        one = work.bench.prospects[name]
+        one, specifier = work.bench.prospects[name], work.bounds[name].requirement.specifier
+        kept = SpecifierSet(",".join(str(each) for each in specifier
+                                     if each.operator in {"<", "<=", "!="}))  # fmt: skip
+        versions = [each for each in one.versions if kept.contains(each, prereleases=True)]
         if name in work.safe:  # It holds; below it nobody has looked.
-            return tuple(version for version in one.versions if version <= work.safe[name])
+            return tuple(version for version in versions if version <= work.safe[name])
         floor = work.quest.targets[name]
-        return tuple(version for version in one.versions if version >= floor)
+        return tuple(version for version in versions if version >= floor)
 
     # -- what is promised
 
     def _prepare(self, column: Column) -> _Bottom:
         if column.planner.tools.uv is None:
             raise NeedsUv(what="floors", reason="pip always takes the highest release that fits.")
-        bounds = self._bounds(column)
+        bounds = bounds_of(column, self._options.asked)
         releases = side_by_side(
             column.releases, [canonicalize_name(name) for name in bounds], at_once=_LOOKS
         )
         bench = Bench(column, self._trials, self._options)
         admission = column.admission(prerelease=self._options.pre)
-        lowered = self._lowest(column, bounds)
+        lowered = lowest_of(column, bounds)
         for name, bound in bounds.items():
             found = releases[canonicalize_name(name)]
             if isinstance(found, Unreachable):
@@ -231,65 +279,10 @@ class Floors:
         quest = SearchQuest(bench.targets, search, closures=bench.closures)
         return _Bottom(place=column.place, bench=bench, quest=quest, bounds=bounds)
 
-    def _bounds(self, column: Column) -> dict[str, _Bound]:
-        """What the project itself asks for; test tools are no promise to anybody."""
-        own = _own_requirements(column)
-        if self._options.asked:
-            declared = [each.requirement for found in column.declared.values() for each in found]
-            known = {canonicalize_name(one.name): one for one in [*declared, *own]}
-            for name in self._options.asked:
-                if name not in known:
-                    raise UsageError(
-                        problem=f"{name} is not declared for {column.name}",
-                        advice=(near(name, dict.fromkeys(known)),),
-                    )
-            own = [known[name] for name in self._options.asked]
-        if not own:
-            raise UsageError(
-                problem=f"{column.name} has no project whose lower bounds could be proven",
-                advice=("name dependencies:   nox -s floors -- NAME", "or set project="),
-            )
-        bounds: dict[str, _Bound] = {}
-        for requirement in own:
-            name = canonicalize_name(requirement.name)
-            merged = bounds.get(name)
-            if merged is not None:
-                requirement.specifier &= merged.requirement.specifier
-            requests = column.declared.get(name, ())
-            bounds[str(name)] = _Bound(
-                requirement=requirement,
-                declared=_lower_bound(requirement.specifier),
-                promised=None,
-                place=next((place_of(request.origin) for request in requests), ""),
-            )
-        return dict(sorted(bounds.items()))
-
-    @staticmethod
-    def _lowest(
-        column: Column, bounds: Mapping[str, _Bound]
-    ) -> Mapping[NormalizedName, Version | None]:
-        """The lowest of each direct dependency, for the project alone.
-
-        With the project as a requirement they would be transitive, and highest; with the test
-        tools these would be lowest, too.
-        """
-        origin = next(iter(column.gathered.wanted.requests)).origin
-        requests = tuple(
-            Request(requirement=bound.requirement, origin=origin) for bound in bounds.values()
-        )
-        wanted = replace(
-            column.gathered.wanted,
-            requests=requests,
-            locals=(),
-            resolution="lowest-direct",
-        )
-        gathered = replace(column.gathered, wanted=wanted, project=None, installs_project=False)
-        return column.planner.resolve(gathered, {}, place="floors").pins
-
     @staticmethod
     def _raised(
         column: Column,
-        bounds: Mapping[str, _Bound],
+        bounds: Mapping[str, Bound],
         name: str,
         lowered: Mapping[NormalizedName, Version | None],
     ) -> tuple[str, tuple[str, ...]]:
@@ -352,7 +345,7 @@ class Floors:
     def _floors(self, work: _Bottom) -> tuple[Floor, ...]:
         return tuple(self._floor(work, name, bound) for name, bound in work.bounds.items())
 
-    def _floor(self, work: _Bottom, name: str, bound: _Bound) -> Floor:
+    def _floor(self, work: _Bottom, name: str, bound: Bound) -> Floor:
         low, search = work.lows.get(name), work.quest.search
         target = work.bench.targets.get(name, bound.installed)
         passed = name in search.safe
@@ -386,8 +379,16 @@ class Floors:
             reason=reason,
             requirement=_with_floor(bound.requirement, true_floor) if better else "",
             place=bound.place,
-            trials=(trial.id,) if trial else (),
+            trials=tuple(
+                dict.fromkeys([*([trial.id] if trial else []), *self._proofs(work, name)])
+            ),
         )
+
+    def _proofs(self, work: _Bottom, name: str) -> list[str]:
+        """The run of all that is offered, where it passed and this is part of it."""
+        results = work.whole.results if work.whole and work.whole.done else []
+        passed = results and results[-1].outcome is Outcome.PASS and name in self._corrected
+        return [results[-1].shown.trial.id] if passed and results[-1].shown else []
 
 
 def _asking(reason: str, name: str) -> tuple[str, ...]:
@@ -396,32 +397,11 @@ def _asking(reason: str, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in re.findall(pattern, reason) if one != name))
 
 
-def _own_requirements(column: Column) -> list[Requirement]:
-    """The dependencies of the project itself, for the extras that are chosen."""
-    gathered, markers = column.gathered, column.interpreter.markers
-    if gathered.project is not None:
-        wheel = column.wheels[gathered.project.path]
-        return expand_extras(wheel.name, wheel.requires_dist, gathered.extras, markers)
-    project = gathered.pyproject
-    if project is None or column.place.declaration.project is False:
-        return []
-    requires = [*project.requires_dist(), *project.poetry_requires()]
-    return expand_extras(project.name or "", requires, gathered.extras, markers)
-
-
-def _lower_bound(specifier: SpecifierSet) -> Version | None:
-    """The lowest version that is named as admitted; None where there is no bound."""
-    found = [
-        Version(each.version.removesuffix(".*"))
-        for each in specifier
-        if each.operator in {">=", "~=", "==", "===", ">"}
-    ]
-    return max(found, default=None)
-
-
 def _with_floor(requirement: Requirement, floor: Version | None) -> str:
     """The requirement with another lower bound; upper ones are kept."""
-    kept = [str(each) for each in requirement.specifier
-            if each.operator in {"<", "<=", "!="}]  # fmt: skip
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    return f"{requirement.name}{extras}{','.join([f'>={floor}', *sorted(kept)])}"
+    try:
+        specifier = floored(requirement, floor) if floor is not None else None
+    except ValueError:
+        return ""
+    return f"{requirement.name}{extras}{specifier}" if specifier else ""

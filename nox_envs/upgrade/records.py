@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from nox_envs import _files
 from nox_envs.lock import recorded_pins
-from nox_envs.upgrade.apply import Proven
+from nox_envs.upgrade.proven import Promise, Proven, ProvenFloors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -43,6 +43,8 @@ class Record:
     proven: Proven
     started: datetime
     directory: Path
+    status: str
+    """Of its report."""
     disagreements: tuple[str, ...] = ()
     """What comes in and does not pass where the user's files leave releases open."""
 
@@ -129,9 +131,12 @@ class Records:
                 continue
             started = datetime.fromisoformat(found["started"])
             record = Record(
-                proven=_proven(directory, found),
+                proven=_floors(directory, found)
+                if self.kind == "floors"
+                else _proven(directory, found),
                 started=started,
                 directory=directory,
+                status=found["status"],
                 disagreements=_disagreements(found),
             )
             if (now - started).total_seconds() < _DAY:
@@ -196,7 +201,7 @@ def _asks(options: UpgradeOptions) -> list[Any]:
         sorted([str(name), str(spec)] for name, spec in options.hold.items()),
         sorted(options.pythons),
         sorted(options.only),
-        [options.mode, options.pre, options.cooldown_text],
+        [options.mode, options.pre, options.cooldown_text, options.lower],
         list(options.posargs),
     ]
 
@@ -226,6 +231,62 @@ def _proven(directory: Path, found: Mapping[str, Any]) -> Proven:
             if trials
         },
     )
+
+
+def _floors(directory: Path, found: Mapping[str, Any]) -> ProvenFloors:
+    promises = {
+        cell: {canonicalize_name(name): _promise(one) for name, one in floors.items()}
+        for cell, floors in found["floors"].items()
+    }
+    every = [(name, one) for known in promises.values() for name, one in known.items()]
+    open_ = {name for name, one in every if one.is_bounded and one.floor is None}
+    corrected = {name for name, one in every if one.is_corrected} - open_
+    locks = {one["id"]: one["lock"] for one in found["trials"] if one["outcome"] == "pass"}
+    environments, unproven = {}, []
+    for cell, floors in promises.items():
+        names = {name for name in corrected & floors.keys() if floors[name].is_bounded}
+        runs = [run for name in names for run in found["floors"][cell][name]["trials"]]
+        passed = [recorded_pins(_files.read_toml(directory / locks[run]))
+                  for run in dict.fromkeys(runs) if run in locks]  # fmt: skip
+        # The last one is that of all that is offered.
+        if passed and all(_reaches(passed[-1].get(name), floors[name].floor) for name in names):
+            environments[cell] = passed[-1]
+        elif names:
+            unproven.append(f"{cell}: the corrected bounds did not pass together")
+    return ProvenFloors(
+        pins={
+            name: max(one.floor for other, one in every if other == name and one.floor)
+            for name in (() if unproven else sorted(corrected))
+        },
+        environments=environments,
+        promises=promises,
+        left=(*unproven, *_left(found, open_)),
+    )
+
+
+def _reaches(version: Version | None, floor: Version | None) -> bool:
+    return version is not None and floor is not None and version >= floor
+
+
+def _promise(floor: Mapping[str, Any]) -> Promise:
+    passed = floor["installed"] if floor["outcome"] == "pass" else None
+    known = floor["true_floor"] or passed
+    return Promise(
+        is_bounded=floor["declared"] is not None,
+        floor=Version(known) if known else None,
+        is_corrected=bool(floor["requirement"]),
+        raised_by=tuple(floor["raised_by"]),
+    )
+
+
+def _left(found: Mapping[str, Any], names: Collection[str]) -> list[str]:
+    """Bounds for which no release is known to pass."""
+    return [
+        f"{cell}: {name}>={one['declared']}: {one['reason'] or 'no release that passes was found'}"
+        for cell, floors in found["floors"].items()
+        for name, one in floors.items()
+        if name in names and one["declared"] is not None and not one["true_floor"]
+    ]
 
 
 def _disagreements(found: Mapping[str, Any]) -> tuple[str, ...]:

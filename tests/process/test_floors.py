@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.bench import Bench
-from support.upgrading import THIS, Answer, campaign, declare, other_python
+from support.upgrading import CELL, THIS, Answer, campaign, declare, other_python
 from support.wheels import write_project
 
 if TYPE_CHECKING:
@@ -33,10 +34,12 @@ def promise(bench: Bench, *requires: str, check: str, **options: Any) -> None:
     """A project that promises some lower bounds, tested with the newest `tool`."""
     python = options.pop("python", THIS)
     declared = options.pop("declared", 'project="dependencies"')
+    run = options.pop("run", "")
     write_project(bench.project, requires=requires, **options)
     publish(bench, "tool", "1.0 2.0")
     checked = f"import tool\nassert tool.__version__ == '2.0', 'an old tool'\n{check}\n"
-    declare(bench, checked, options=f'{declared}, dependencies="tool>=1"', python=python)
+    spec = f'{declared}, dependencies="tool>=1"'
+    declare(bench, checked, options=spec, python=python, **({"run": run} if run else {}))
 
 
 def test_all_hold_takes_two_trials(uv_bench: Bench) -> None:
@@ -119,6 +122,16 @@ def test_a_floor_that_another_dependency_raises(uv_bench: Bench) -> None:
     assert "a>=1.1" in floor["reason"]
     assert "1 of 2 is never installed as declared" in found.out
     assert [one.startswith("b") for one in floor["raised_by"]] == [True]
+
+
+def test_the_only_release_that_passes_is_a_true_floor(uv_bench: Bench) -> None:
+    publish(uv_bench, "a", "1.0 1.1 2.0")
+    publish(uv_bench, "b")
+    promise(uv_bench, "a~=1.0,!=1.5", "b", check="import a\nassert a.__version__ != '1.0'")
+    found = floors(uv_bench, "a")
+    assert found.status == "broken", found.out
+    floor = found.floors()["a"]
+    assert (floor["true_floor"], floor["requirement"]) == ("1.1", "a~=1.1,!=1.5")
 
 
 def test_floors_that_do_not_go_together(uv_bench: Bench) -> None:
@@ -209,3 +222,219 @@ def test_pip_cannot_take_the_lowest(tmp_path: Path, index: Index) -> None:
     assert found.ran.returncode == 1
     assert "pip install 'nox-envs[uv]'" in found.out
     assert found.report.get("trials", []) == []
+
+
+# -- what passed, written down
+
+
+def projects_file(bench: Bench) -> str:
+    return (bench.project / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def pretty(bench: Bench, before: str, after: str) -> str:
+    """The project as people write it, with another text for its dependencies."""
+    text = projects_file(bench)
+    assert text.count(before) == 1, text
+    bench.write("pyproject.toml", text.replace(before, after))
+    return projects_file(bench)
+
+
+NEEDS_1_1 = "import a, b\nassert a.__version__ >= '1.1', 'a has no engine yet'"
+DEPENDENCIES = '["a>=1.0,<3", "b>=1.0"]'
+WRITTEN = """[  # promised
+    'a >= 1.0 , <3',  # why
+    "b>=1.0",
+]"""
+
+
+def test_what_passed_is_written_and_holds(uv_bench: Bench) -> None:
+    publish(uv_bench, "a b")
+    promise(uv_bench, "a>=1.0,<3", "b>=1.0", check=NEEDS_1_1)
+    before = pretty(uv_bench, DEPENDENCIES, WRITTEN)
+    shown = uv_bench.nox("-s", "floors", "--", "--dry-run")
+    assert projects_file(uv_bench) == before
+    assert "-    'a >= 1.0 , <3',  # why\n+    'a >= 1.1 , <3',  # why\n" in shown.out, shown.out
+    assert shown.returncode == 1  # It does not hold yet.
+    # The result is used again: nothing is run, and the whole project passed with it.
+    found = floors(uv_bench, "--apply")
+    assert "Using the result of" in found.out, found.out
+    assert " fail," not in found.out
+    assert found.ran.returncode == 0, found.out
+    assert projects_file(uv_bench) == before.replace("a >= 1.0 ,", "a >= 1.1 ,")
+    assert "pyproject.toml: 1 line changed." in found.out
+    assert "now promises exactly the lowest releases that passed (2 of 2)." in found.out
+    again = floors(uv_bench)
+    assert (again.ran.returncode, again.status) == (0, "ok"), again.out
+    none = uv_bench.nox("-s", "floors", "--", "--apply")
+    assert none.returncode == 0
+    assert "There is nothing to write: no other lower bound was proven." in none.out
+
+
+def test_one_line_for_two_pythons_gets_the_higher_floor(uv_bench: Bench) -> None:
+    other = other_python()
+    publish(uv_bench, "a b c")
+    new = f"sys.version_info[:2] == {tuple(map(int, THIS.split('.')))}"
+    check = (
+        "import a, b, c, sys\n"
+        f"assert a.__version__ >= ('1.1' if {new} else '1.2'), 'a has no engine yet'\n"
+        f"assert {new} or b.__version__ >= '1.1', 'b has no engine yet'\n"
+        # Of what passes alone on each of them not all passes on both.
+    )
+    markers = [f"b>=1.0; python_version{sign}'{THIS}'" for sign in ("==", "!=")]
+    promise(uv_bench, "a>=1.0", *markers, "c~=1.0", check=check, python=[THIS, other])
+    found = floors(uv_bench, "--apply")
+    assert found.ran.returncode == 0, found.out
+    assert 'dependencies = ["a>=1.2", ' in projects_file(uv_bench)
+    assert f"b>=1.0; python_version=='{THIS}'" in projects_file(uv_bench)
+    assert f"b>=1.1; python_version!='{THIS}'" in projects_file(uv_bench)
+    assert "c~=1.0" in projects_file(uv_bench)
+    # On the column that could do with less it was run with what is written.
+    whole = [one["changes"] for one in found.trials if one["outcome"] == "pass"
+             and one["cell"] == f"test-{THIS}"]  # fmt: skip
+    assert {"a": ["2.0", "1.2"], "b": ["2.0", "1.0"], "c": ["1.2", "1.0"]} in whole
+    again = floors(uv_bench)
+    assert (again.ran.returncode, again.status) == (0, "ok"), again.out
+
+
+def test_bounds_that_do_not_pass_together_are_not_written(uv_bench: Bench) -> None:
+    other = other_python()
+    publish(uv_bench, "a")
+    check = (
+        "import a, sys\n"
+        f"new = sys.version_info[:2] == {tuple(map(int, THIS.split('.')))}\n"
+        "assert a.__version__ != ('1.1' if new else '1.0'), 'not with this one'"
+    )
+    promise(uv_bench, "a>=1.0", check=check, python=[THIS, other])
+    before = projects_file(uv_bench)
+    found = floors(uv_bench, "--apply")
+    assert found.floors(f"test-{other}")["a"]["true_floor"] == "1.1", found.out
+    assert found.ran.returncode == 1
+    assert f"{CELL}: the corrected bounds did not pass together" in found.out
+    assert projects_file(uv_bench) == before
+
+
+def test_what_does_not_promise_what_was_tested_is_taken_back(uv_bench: Bench) -> None:
+    publish(uv_bench, "a b")
+    promise(uv_bench, "a>=1.0", "b>=1.0", check=NEEDS_1_1)
+    assert floors(uv_bench).status == "broken"
+    before = projects_file(uv_bench)
+    uv_bench.index.wheel("b", "1.0.5")
+    uv_bench.index.yank("b", "1.0")
+    found = floors(uv_bench, "--apply")
+    assert found.ran.returncode == 1
+    assert "the edited files do not promise the releases that passed" in found.out, found.out
+    assert f"{CELL}: the lowest b would be 1.0.5, it passed with 1.0" in found.out
+    assert "the files are as they were" in found.out
+    assert projects_file(uv_bench) == before
+
+
+def test_a_file_with_changes_is_not_written(uv_bench: Bench) -> None:
+    publish(uv_bench, "a b")
+    promise(uv_bench, "a>=1.0", "b>=1.0", check=NEEDS_1_1)
+    git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "x")):
+        subprocess.run([*git, *words], cwd=uv_bench.project, check=True)
+    before = projects_file(uv_bench) + "# mine\n"
+    uv_bench.write("pyproject.toml", before)
+    refused = floors(uv_bench, "--apply")
+    assert refused.ran.returncode == 1
+    assert "there are changes that are not committed" in refused.out, refused.out
+    assert refused.report == {}
+    assert projects_file(uv_bench) == before
+    assert floors(uv_bench, "--apply", "--force").ran.returncode == 0
+    assert projects_file(uv_bench) == before.replace("a>=1.0", "a>=1.1")
+
+
+def test_what_is_not_known_is_left(uv_bench: Bench) -> None:
+    publish(uv_bench, "a b")
+    run = """if session.run("python", "old.py", silent=True).strip() != "2.0":
+        session.skip("not with an old b")
+    session.run("python", "check.py")"""
+    promise(uv_bench, "a>=1.0", "b>=1.0", check=NEEDS_1_1, run=run)
+    uv_bench.write("old.py", "import b\nprint(b.__version__)\n")
+    before = projects_file(uv_bench)
+    found = floors(uv_bench, "--apply")
+    assert found.ran.returncode == 1
+    assert f"Left as it is:\n  {CELL}: b>=1.0" in found.out, found.out
+    assert projects_file(uv_bench) == before.replace("a>=1.0", "a>=1.1")
+
+
+def test_lower_bounds_are_written_where_they_are_asked_for(uv_bench: Bench) -> None:
+    publish(uv_bench, "a", "1.0 1.1 1.2 1.3 1.4 2.0")
+    check = "import a\nassert a.__version__ >= '1.2', 'a has no engine yet'"
+    promise(uv_bench, "a~=1.3", check=check)
+    # The same campaign without the option answers another question.
+    assert floors(uv_bench).status == "ok"
+    found = floors(uv_bench, "--lower", "--apply")
+    assert found.ran.returncode == 0, found.out
+    assert '"a~=1.2"' in projects_file(uv_bench), found.out
+
+
+def test_what_nobody_edits_is_told(uv_bench: Bench) -> None:
+    publish(uv_bench, "a b")
+    promise(uv_bench, "a>=1.0,<3", "b>=1.0", check=NEEDS_1_1, dynamic=True,
+            declared='project="wheel"')  # fmt: skip
+    found = floors(uv_bench, "--apply")
+    assert found.ran.returncode == 1
+    assert "a: it is promised where it cannot be edited" in found.out, found.out
+    assert "a>=1.1,<3" in found.out
+
+
+def test_requirement_files_are_edited_for_what_is_named(uv_bench: Bench) -> None:
+    publish(uv_bench, "a b")
+    options = 'project=False, requirements="requirements.txt", dependencies=["b>=1.0"]'
+    declare(uv_bench, NEEDS_1_1, options=options)
+    uv_bench.write("requirements.txt", "-r more.txt\n")
+    uv_bench.write("more.txt", "# of it\na >= 1.0  # why\n")
+    found = floors(uv_bench, "a", "--apply")
+    assert found.ran.returncode == 0, found.out
+    written = (uv_bench.project / "more.txt").read_text(encoding="utf-8")
+    assert written == "# of it\na >= 1.1  # why\n"
+
+
+POETRY = """
+[tool.poetry.dependencies]
+python = "^3.8"
+a = {version = '^1.0', extras = []}  # why
+b = ">=1.0"
+"""
+
+
+def test_the_tables_of_poetry_are_edited(uv_bench: Bench) -> None:
+    publish(uv_bench, "a b")
+    promise(uv_bench, check=NEEDS_1_1)
+    text = projects_file(uv_bench).partition("[project]")[0]
+    before = f'{text}[tool.poetry]\nname = "demo"\nversion = "1.0"\n{POETRY}'
+    uv_bench.write("pyproject.toml", before)
+    found = floors(uv_bench, "--apply")
+    assert found.ran.returncode == 0, found.out
+    assert projects_file(uv_bench) == before.replace("'^1.0'", "'^1.1'")
+    again = floors(uv_bench)
+    assert (again.ran.returncode, again.status) == (0, "ok"), again.out
+
+
+READS = """
+import tomllib
+
+TABLE = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
+RELEASE = wheels.Release(**{**CONFIG["release"], "requires": TABLE["dependencies"],
+                            "extras": TABLE["optional-dependencies"]})
+"""
+
+
+def test_a_wheel_promises_what_was_written(uv_bench: Bench) -> None:
+    pytest.importorskip("tomllib")
+    publish(uv_bench, "a b c")
+    check = f"{NEEDS_1_1}\nimport c\nassert c.__version__ >= '1.2', 'c has no engine yet'"
+    extras = {"cli": ["c>=1.1"], "all": ["demo[cli]"]}
+    promise(uv_bench, "a>=1.0", "b>=1.0", check=check, extras=extras,
+            declared='project="wheel", extras="all"')  # fmt: skip
+    backend = (uv_bench.project / "backend.py").read_text(encoding="utf-8")
+    head, release, rest = backend.partition('RELEASE = wheels.Release(**CONFIG["release"])')
+    assert release
+    (uv_bench.project / "backend.py").write_text(f"{head}{READS}{rest}", encoding="utf-8")
+    found = floors(uv_bench, "--apply")
+    assert found.ran.returncode == 0, found.out
+    assert 'dependencies = ["a>=1.1", "b>=1.0"]' in projects_file(uv_bench)
+    assert 'cli = ["c>=1.2"]' in projects_file(uv_bench)
+    assert "(3 of 3)" in found.out

@@ -15,15 +15,18 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from nox_envs.resolve import requirements_file
+from nox_envs.upgrade import edit_lines, edit_tables
 from nox_envs.upgrade.edits import (
     Edit,
     Edited,
     Refusal,
     diff,
+    floored,
     pyproject,
     requirement_files,
     widened,
 )
+from nox_envs.upgrade.judged import Aim
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -602,6 +605,214 @@ def test_poetry_refusals(entry: str, reason: str, instead: str) -> None:
 def test_an_edit_of_poetry_reads_as_its_line() -> None:
     [edit] = toml('[tool.poetry.dependencies]\nflask = {version = "^2.2"}\n').edits
     assert (edit.before, edit.after) == ('flask = "^2.2"', 'flask = "^3.1"')
+
+
+# -- floors
+
+FLOORS = {
+    canonicalize_name(name): Version(version)
+    for name, version in {"flask": "2.3.1", "werkzeug": "3.0"}.items()
+}
+
+
+def floor(requirement: Requirement) -> Version | None:
+    return FLOORS[canonicalize_name(requirement.name)] if applies(requirement) else None
+
+
+BEGIN = Aim(names=FLOORS, version=floor, floors=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (">=2.0", ">=2.3.1"),
+        (">=3", ">=2.3.1"),
+        (">2.3.1", ">=2.3.1"),
+        (">2", ">=2.3.1"),
+        (">=2.0,<3,!=2.2", ">=2.3.1,!=2.2,<3"),
+        ("~=2.2.5", ">=2.3.1,<2.3"),
+        ("~=2.3.0", "~=2.3.1"),
+        ("~=2.2", ">=2.3.1,<3"),
+        ("~=1!2.2", ">=2.3.1,<1!3"),
+        ("==2.*", ">=2.3.1,<3"),
+        (">=2.0,==2.*", ">=2.3.1,<3"),
+        (">=2.0,>=2.1", ">=2.3.1"),
+        ("", ">=2.3.1"),
+        ("<3", ">=2.3.1,<3"),
+        ("!=2.2,<3", ">=2.3.1,!=2.2,<3"),
+        (">=2.3.1", None),
+        (">=2.3.1.0,<3", None),
+        ("~=2.3.1", None),
+        ("==2.3.1", None),
+    ],
+)
+def test_a_specifier_begins_at_a_floor(before: str, after: str | None) -> None:
+    found = floored(Requirement(f"flask{before}"), Version("2.3.1"))
+    assert (found and sorted(found.split(","))) == (after and sorted(after.split(",")))
+
+
+def test_a_series_stays_one_where_the_floor_has_its_length() -> None:
+    assert floored(Requirement("flask~=2.1"), Version("2.3.0")) == "~=2.3"
+    assert floored(Requirement("flask~=2.1,!=2.2"), Version("2.3")) == "~=2.3,!=2.2"
+    assert floored(Requirement("flask>=2.1"), Version("2.3.0")) == ">=2.3.0"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "reason"),
+    [
+        ("flask==2.2.2", "`==2.2.2` asks for one release, not for 2.3.1"),
+        ("flask===2.2.2,<3", "`===2.2.2` asks for one release"),
+        ("flask @ https://example.org/flask.zip", "flask is a direct reference"),
+    ],
+)
+def test_what_has_no_lower_bound_to_correct(requirement: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        floored(Requirement(requirement), Version("2.3.1"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("flask>=2.0\n", "flask>=2.3.1\n"),
+        ("\ufeffFlask [async] >= 2.0 , < 3 ; python_version > '3'  # flask>=2.0\r\n",
+         "\ufeffFlask [async] >= 2.3.1 , < 3 ; python_version > '3'  # flask>=2.0\r\n"),
+        ("flask\t#why", "flask>=2.3.1\t#why"),
+        ("flask[async, b] ;python_version>'3'\n", "flask[async, b]>=2.3.1 ;python_version>'3'\n"),
+        ("flask (<3)\nflask ( > 2 )\n", "flask (>=2.3.1,<3)\nflask ( >=2.3.1 )\n"),
+        ("flask \\\n  >=2.0, \\\n <3\nwerkzeug", "flask \\\n  >=2.3.1, \\\n <3\nwerkzeug>=3.0"),
+        ("flask>=2.0;python_version<'3'\nflask>=2.0;python_version>'3'\n",
+         "flask>=2.0;python_version<'3'\nflask>=2.3.1;python_version>'3'\n"),
+        ("werkzeug~=2.0\nwerkzeug~=3.0\nwerkzeug==3.*\n",
+         "werkzeug>=3.0,<3\nwerkzeug~=3.0\nwerkzeug==3.*\n"),
+    ],
+)  # fmt: skip
+def test_lower_bounds_in_requirement_files(before: str, after: str) -> None:
+    found = edit_lines.edited(FILE, before, BEGIN)
+    assert (found.refusals, found.texts) == ((), {FILE: after})
+    assert edit_lines.edited(FILE, after, BEGIN) == Edited()
+
+
+def test_lower_bounds_that_are_refused() -> None:
+    text = (
+        "flask[b,a]==2.2.2,<3 ; python_version>'3'\nflask==${FLASK}\n"
+        "werkzeug @ https://example.org/w.zip\nwerkzeug>=2 --hash=sha256:aa\n"
+    )
+    found = edit_lines.edited(FILE, text, BEGIN)
+    assert found.texts == {}
+    assert [(one.line, one.reason, one.instead) for one in found.refusals][:3] == [
+        (1, "`==2.2.2` asks for one release, not for 2.3.1",
+         'flask[a,b]<3 ; python_version > "3"'),
+        (2, "flask takes its version from a variable", "flask>=2.3.1"),
+        (3, "werkzeug is a direct reference", "werkzeug>=3.0"),
+    ]  # fmt: skip
+    [exact] = edit_lines.edited(FILE, "flask==2.2.2", BEGIN).refusals
+    assert exact.instead == "flask>=2.3.1"
+    assert found.refusals[3].reason == "the hashes are those of `werkzeug>=2`"
+    compiled = UV.format("uv pip compile a.in") + "flask>=2.0\n"
+    [refusal] = edit_lines.edited(FILE, compiled, BEGIN).refusals
+    assert refusal.instead == "write flask>=2.3.1 in its source"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"flask>=2.0,<3"', '"flask>=2.3.1,<3"'),
+        ("'flask>2'", "'flask>=2.3.1'"),
+        ('"flask"', '"flask>=2.3.1"'),
+        ('"flask[x] ; python_version > \\"3\\""', '"flask[x]>=2.3.1 ; python_version > \\"3\\""'),
+        ('"""\nflask"""', '"""\nflask>=2.3.1"""'),
+        ('"\\u0066lask\\u003e=2"', '"\\u0066lask\\u003e=2.3.1"'),
+        ('"\\u0066las\\u006b"', '"\\u0066las\\u006b>=2.3.1"'),
+        ('"flask~=2.2"', '"flask>=2.3.1,<3"'),
+    ],
+)
+def test_lower_bounds_in_a_project(before: str, after: str) -> None:
+    around = "# top\n[project]\ndependencies = [  # of it\n  {}, # why\n]\n"
+    found = edit_tables.edited("p", around.format(before), BEGIN, extras=(), groups=())
+    assert (found.refusals, found.texts) == ((), {"p": around.format(after)})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("^2.2", "^2.3.1"),
+        ("^2", "^2.3.1"),
+        ("^3.0", ">=2.3.1,<4"),
+        ("~2.2", ">=2.3.1,<2.3"),
+        ("~2", ">=2.3.1,<3"),
+        ("~2.3", "~2.3.1"),
+        ("~=2.3.0", "~=2.3.1"),
+        (">2.0 <3.0", ">=2.3.1 <3.0"),
+        (">= 2.0, <3.0", ">= 2.3.1, <3.0"),
+        ("2.*", ">=2.3.1,<3"),
+        ("*", ">=2.3.1"),
+        ("", ">=2.3.1"),
+        ("<3.0", ">=2.3.1,<3.0"),
+        ("^2.3.1", "^2.3.1"),
+        ("2.3.1", "2.3.1"),
+    ],
+)
+def test_lower_bounds_of_poetry(before: str, after: str) -> None:
+    text = '[tool.poetry.dependencies]\npython = "^3.8"\nflask = {{ version = \'{}\', extras = ["x"] }} # y\n'
+    found = edit_tables.edited("p", text.format(before), BEGIN, extras=(), groups=())
+    assert found.refusals == ()
+    assert found.texts.get("p", text.format(before)) == text.format(after)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "instead"),
+    [
+        ('"^1 || ^2"', "`^1 || ^2` has alternatives", 'flask = ">=2.3.1"'),
+        ('"^1 || ^2.3.1"', "`^1 || ^2.3.1` has alternatives", 'flask = ">=2.3.1"'),
+        ('"2.2.2"', "`2.2.2` asks for one release, not for 2.3.1", 'flask = ">=2.3.1"'),
+        ('{git = "https://example.org/x"}', "flask is a direct reference", 'flask = ">=2.3.1"'),
+    ],
+)
+def test_lower_bounds_of_poetry_that_are_refused(entry: str, reason: str, instead: str) -> None:
+    text = f"[tool.poetry.dependencies]\nflask = {entry}\n"
+    found = edit_tables.edited("p", text, BEGIN, extras=(), groups=())
+    assert found.texts == {}
+    assert [(one.reason, one.instead) for one in found.refusals] == [(reason, instead)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            "{}{}".format,
+            st.sampled_from([">=", ">", "~=", "<", "<=", "!="]),
+            st.sampled_from(["0.1", "1.0", "2.0.0", "2.3", "2.3.1", "2.3.5", "3.0.0"]),
+        )
+        | st.sampled_from(["==2.*", "==2.3.*", "!=2.2.*"]),
+        max_size=3,
+        unique=True,
+    ),
+    st.sampled_from([Version("2.3.1"), Version("2.3"), Version("1.5")]),
+)
+def test_what_begins_at_a_floor_keeps_its_other_end(clauses: list[str], lowest: Version) -> None:
+    before = Requirement(f"flask{','.join(clauses)}")
+    text = floored(before, lowest)
+    after = before.specifier if text is None else Requirement(f"flask{text}").specifier
+    for version in map(
+        Version, ("1.4", "1.5", "2.0", "2.2", "2.3", "2.3.1", "2.4", "2.9", "3.0", "3.1")
+    ):
+        ends = [each for each in before.specifier if each.operator in {"<", "<=", "!="}]
+        ends += [each for each in before.specifier if each.operator in {"~=", "=="}]
+        below = {"~=": "<", "==": "<"}
+        admitted = version >= lowest and all(
+            each.contains(version) if each.operator not in below else version < _end(str(each))
+            for each in ends
+        )
+        assert after.contains(version) == admitted, (str(before), text, version)
+
+
+def _end(clause: str) -> Version:
+    """Where `~=2.3` and `==2.*` end."""
+    ends = {
+        "==2.*": "3", "==2.3.*": "2.4", "~=0.1": "1", "~=1.0": "2", "~=2.0.0": "2.1", "~=2.3": "3",
+        "~=2.3.1": "2.4", "~=2.3.5": "2.4", "~=3.0.0": "3.1",
+    }  # fmt: skip
+    return Version(ends[clause])
 
 
 # -- diff

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nox_envs.outcome import Failure, Outcome, Trial
-from nox_envs.report import as_json, as_markdown, as_terminal
+from nox_envs.report import applied, as_json, as_markdown, as_terminal
 from nox_envs.report.facts import Baseline, Floor, FloorsReport
 from nox_envs.report.view import Commands
 from support.hostile import HOSTILE, shape
@@ -116,6 +116,7 @@ click>=7.0 is never reached on 3.12: flask>=2 asks for more; 7.1 was installed.
   Put:   click>=7.1
 Without a lower bound: six.
 
+Add --apply to write it to pyproject.toml; nothing is tested again.
 Report and logs: .nox/floors-1
 """
     )
@@ -146,6 +147,8 @@ One lower bound of 2 is not true: `attrs>=20.1` needs 21.3 on 3.12.
 - Put:   `click>=7.1`
 
 **Without a lower bound**: six.
+
+Add --apply to write it to pyproject.toml; nothing is tested again.
 
 <details><summary>Output</summary>
 
@@ -390,6 +393,57 @@ def test_a_table_that_is_too_long_or_too_wide_is_folded() -> None:
 def test_bounds_that_could_be_lower() -> None:
     text = told(report((ATTRS, replace(CLICK, true_floor="6.0", requirement="click>=6.0"))))
     assert "\n1 lower bound could be lower:\n  click>=7.0   could be   click>=6.0\n" in text
+
+
+@pytest.mark.parametrize(
+    ("facts", "hint"),
+    [
+        ({}, "Add --apply to write it to pyproject.toml; nothing is tested again.\n"),
+        (
+            {"files": ("a.txt", "noxfile.py", "b.txt")},
+            "Add --apply to write it to a.txt and b.txt;",
+        ),
+        ({"files": ("noxfile.py",)}, ""),
+        ({"trials": (FAILED,)}, ""),
+        ({"status": "interrupted"}, ""),
+    ],
+)
+def test_what_passed_together_and_has_a_file_can_be_written(
+    facts: dict[str, Any], hint: str
+) -> None:
+    text = told(replace(BROKEN, **facts))
+    assert hint in text
+    assert ("--apply" in text) == bool(hint)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "text"),
+    [
+        (
+            "floors",
+            [("pyproject.toml", "a>=1.0", "a>=1.1")],
+            (
+                "pyproject.toml: 1 line changed.\n  -a>=1.0   +a>=1.1\n\n"
+                "Checked: pyproject.toml now promises exactly the lowest releases that passed "
+                "(2 of 2).\n"
+            ),
+        ),
+        ("floors", [], "Nothing had to be written: your files promise the releases that passed.\n"),
+        ("upgrade", [], "Nothing had to be written: your files admit the versions that passed.\n"),
+    ],
+)
+def test_what_was_written(kind: str, lines: list[tuple[str, str, str]], text: str) -> None:
+    assert applied.applied(lines, packages=2, kind=kind) == text
+    left = applied.applied(lines, packages=2, kind=kind, left=["test: b>=1:\nx"])
+    assert left == f"{text}\nLeft as it is:\n  test: b>=1: x\n"
+
+
+def test_where_nothing_is_to_be_written() -> None:
+    none = "There is nothing to write: no {} was proven.\n"
+    assert applied.nothing_to_apply() == none.format("newer release")
+    assert applied.nothing_to_apply("floors") == none.format("other lower bound")
+    told = applied.nothing_to_apply("floors", ["test: b>=1: x"])
+    assert told == none.format("other lower bound") + "Left as it is:\n  test: b>=1: x\n"
 
 
 def test_what_has_no_bound_may_get_one() -> None:
