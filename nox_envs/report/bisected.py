@@ -82,6 +82,7 @@ def _bisected(one: Bisected) -> dict[str, Any]:
             "outcome": str(newest.outcome),
             "same_signature": newest.same_signature,
         },
+        "another_since": _since(one),
         "requirement": one.requirement,
         "releases": list(one.releases),
         "tested": dict(one.tested),
@@ -249,6 +250,7 @@ class _Words:
         on = "" if self._is_one else f" on {self.view.where(names)}"
         if one.status in {"found", "hole"}:
             yield from self._failures(names)
+            yield from self._another(one, on)
             yield from self._newest(one, on)
             yield from self._company(one, on)
         elif one.status == "all-bad":
@@ -281,6 +283,23 @@ class _Words:
                 trials=one.trials,
             )
 
+    def _another(self, one: Bisected, on: str) -> Iterator[Paragraph]:
+        """Where it fails in another way later on."""
+        since = _since(one)
+        if since is None:
+            return
+        said = [
+            self.show(trial.failure.exception)
+            for trial in self.report.trials
+            if trial.id in one.trials and trial.failure and trial.failure.exception
+            and trial.changes.get(self.report.package, (None, None))[1] == since
+        ]  # fmt: skip
+        head = f"From {self.show(since)} on{on} it was seen to fail in another way"
+        rest = ended(f": {said[0]}") if said else "."
+        command = self.show(f"nox -s {self.session} -- {self.report.package} --match REGEX")
+        lines = (f"To follow that failure alone:   {command}",)
+        yield Paragraph(head=head, rest=rest, tests={}, lines=lines)
+
     def _newest(self, one: Bisected, on: str) -> Iterator[Paragraph]:
         newest = one.newest
         if newest is None or newest.version in {one.first_bad, one.fixed_in}:
@@ -291,6 +310,8 @@ class _Words:
                 head = f"{latest} passes"
             case Outcome.FAIL if newest.same_signature:
                 head = f"{latest} still fails in the same way"
+            case Outcome.FAIL if _since(one) and one.tested.get(newest.version) == "bad":
+                head = f"{latest} fails in that other way"
             case Outcome.FAIL:
                 head = f"{latest} fails in another way"
             case _:
@@ -345,7 +366,18 @@ def _answer(one: Bisected) -> tuple[object, ...]:
     ends = one.last_good, one.first_bad, one.fixed_in, one.unknown, one.bad_ranges
     reason = one.reason if one.status in {"all-bad", "inconclusive"} else ""
     moved = tuple(sorted(one.moved.items()))
-    return one.status, one.current, ends, newest, one.requirement, moved, one.blame, reason
+    line = one.requirement, _since(one)
+    return one.status, one.current, ends, newest, line, moved, one.blame, reason
+
+
+def _since(one: Bisected) -> str | None:
+    """The first release that was seen to fail as the bad end does; None where the first bad does."""
+    if one.tested.get(one.first_bad or "") != "other":
+        return None
+    at = {release: place for place, release in enumerate(one.releases)}
+    low, high = one.bad_ranges[0]
+    inside = one.releases[at[low] : at[high] + 1] if {low, high} <= at.keys() else ()
+    return next((release for release in inside if one.tested.get(release) == "bad"), None)
 
 
 def _is_plain(one: Bisected) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from nox_envs.report import page
 from nox_envs.report.columns import folded
 from nox_envs.report.document import document
@@ -192,9 +194,9 @@ class _Words:
         add = f": add {self.show(guilty.requirement)}" if guilty.requirement else "."
         if self.report.files and guilty.requirement and self._is_one:
             add += f" to {self.view.named(self.report.files)}"
-        return f"{self._accused(guilty)}{add if self._is_one else '.'}"
+        return f"{self._accused(guilty, one)}{add if self._is_one else '.'}"
 
-    def _accused(self, guilty: Guilty) -> str:
+    def _accused(self, guilty: Guilty, one: Blamed) -> str:
         """As `requests is fine; urllib3 2.x, brought in by requests>=2.30, is not`."""
         name = self.show(guilty.name)
         if guilty.after is None:
@@ -203,10 +205,12 @@ class _Words:
         if guilty.partners:
             release += f" (together with {self.view.named(guilty.partners)})"
         if guilty.brought_in_by and not guilty.declared:
-            parents = [self.show(_named(one)) for one in guilty.brought_in_by]
-            by = some([self.show(one) for one in guilty.brought_in_by], most=_MOST_NAMED)
+            parents = [_named(each) for each in guilty.brought_in_by]
+            by = some([self.show(each) for each in guilty.brought_in_by], most=_MOST_NAMED)
+            if not one.cure.keys().isdisjoint(map(canonicalize_name, parents)):
+                return f"{release}, brought in by {by}, breaks you"
             verb = "is" if len(parents) == 1 else "are"
-            fine = f"{some(parents, most=_MOST_NAMED)} {verb} fine"
+            fine = f"{some([self.show(each) for each in parents], most=_MOST_NAMED)} {verb} fine"
             return f"{fine}; {release}, brought in by {by}, is not"
         if guilty.before is None:
             return f"{release} is new, and it breaks you"

@@ -91,9 +91,9 @@ def _sides(bisected: Bisected) -> Iterator[_Side]:
 def _symbol(bisected: Bisected, release: str, word: str) -> str:
     if word == _GOOD and release in {bisected.last_good, bisected.fixed_in}:
         return "o"
-    if word == _BAD and release == bisected.first_bad:
-        return "x"
     seen = bisected.tested.get(release)
+    if word == _BAD and release == bisected.first_bad and seen != "other":
+        return "x"
     if seen is None and release in bisected.unknown:
         return "?"
     return "." if seen is None else _SYMBOLS[seen]

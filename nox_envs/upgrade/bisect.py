@@ -51,16 +51,18 @@ class Newest:
     version: Version
     outcome: Outcome
     same_signature: bool
-    """Whether it shows the failure that was looked for."""
+    """Whether it fails as the first bad release does."""
 
 
 class Bisect:
     """Find where a failure begins, and where it ends if it does.
 
     Claim where `found` or `hole`: at each end of each bad range one release passed twice and one
-    failed twice with the failure sought, and nothing that lies between them can be tested. Any
-    other failure is as good as no answer. Where runs of one release disagree, the good side has
-    to pass so often that the failure would hardly have hidden; else it is `inconclusive`.
+    failed twice in one way, and nothing that lies between them can be tested. Each range shows
+    the failure sought; if it begins as another one, `since` tells from where on it was seen. Where
+    only a named failure counts, any other is as good as no answer. Where runs of one release
+    disagree, the good side has to pass so often that the failure would hardly have hidden; else it
+    is `inconclusive`.
 
     Both ends are tested first. If the bad one passes, or a scan is asked for, it looks at the
     first release of each minor series, then at the last. Then it cuts what lies between a good
@@ -81,20 +83,28 @@ class Bisect:
         scan: bool = False,
         sought: str | None = None,
         max_trials: int | None = None,
+        proofs: int = 2,
     ) -> None:
-        """`versions` ascend; `sought`: the signature that counts, else that of the bad end."""
+        """Look between two of `versions`, which ascend.
+
+        `sought`: the only failure that counts, by its signature; `proofs`: how often both sides of
+        an end have to show what they are.
+        """
         self._versions = tuple(versions)
         ends = self._versions.index(good), self._versions.index(bad)
         if ends[0] >= ends[1]:
             raise ValueError(f"{good} is not older than {bad}")
         budget = _SCANNED if max_trials is None else max_trials // 2
-        think = partial(_Mind, self._versions, ends, scan=scan, sought=sought, budget=budget)
+        self._proofs = proofs
+        think = partial(
+            _Mind, self._versions, ends, scan=scan, sought=sought, budget=budget, proofs=proofs
+        )
         self._mind = think()
         self._rounds = Rounds[Ask](self._mind, think, jobs=jobs, max_trials=max_trials)
 
     @property
     def bound(self) -> int:
-        return RUNS * len(self._versions)
+        return max(RUNS, self._proofs) * len(self._versions)
 
     @property
     def done(self) -> bool:
@@ -130,9 +140,15 @@ class Bisect:
 
     @property
     def first_bad(self) -> Version | None:
-        """The lowest release that was tested and showed the failure sought."""
+        """The lowest release that fails, with none that passes between it and the failure sought."""
         ranges = self.bad_ranges
         return ranges[0][0] if ranges else None
+
+    @property
+    def since(self) -> Version | None:
+        """The first release that was seen to show the failure sought, if `first_bad` does not."""
+        turn = self._mind.seen.turn
+        return self._versions[turn[1]] if turn else None
 
     @property
     def unknown(self) -> tuple[Version, ...]:
@@ -144,7 +160,7 @@ class Bisect:
 
     @property
     def bad_ranges(self) -> tuple[tuple[Version, Version], ...]:
-        """The first and the last release that showed it, between releases that passed."""
+        """The first and the last release that failed, between releases that passed."""
         ranges = self._mind.seen.ranges
         return tuple((self._versions[first], self._versions[last]) for first, last in ranges)
 
@@ -157,14 +173,15 @@ class Bisect:
     def newest(self) -> Newest | None:
         """None where it was not tested."""
         last = len(self._versions) - 1
-        outcome, hits = self._mind.seen.outcome(last), self._mind.seen.hits(last)
+        outcome, ranges = self._mind.seen.outcome(last), self._mind.seen.ranges
         if outcome is None:
             return None
-        return Newest(version=self._versions[last], outcome=outcome, same_signature=hits > 0)
+        same = bool(ranges) and self._mind.seen.is_alike(ranges[0][0], last)
+        return Newest(version=self._versions[last], outcome=outcome, same_signature=same)
 
     @property
     def disagreeing(self) -> tuple[Version, ...]:
-        """Releases that passed and showed the failure sought, in different runs."""
+        """Releases that passed and failed, in different runs."""
         return tuple(self._versions[at] for at in self._mind.seen.mixed)
 
     def requirement(self, name: str, current: Version) -> str:
@@ -189,8 +206,9 @@ class _Mind:
         scan: bool,
         sought: str | None,
         budget: int,
+        proofs: int,
     ) -> None:
-        self.seen = Boundaries(versions, ends[0], sought)
+        self.seen = Boundaries(versions, ends[0], sought, proofs)
         self.status: Status = "inconclusive"
         self._versions = versions
         self._at = {version: at for at, version in enumerate(versions)}

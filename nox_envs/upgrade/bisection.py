@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from nox_envs import _files
-from nox_envs.errors import IndexUnreachable, PackageNotFound, ReleaseNotFound, UsageError
+from nox_envs.errors import (
+    IndexUnreachable,
+    NoxEnvsError,
+    PackageNotFound,
+    ReleaseNotFound,
+    UsageError,
+)
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Bisected, BisectReport, Newest
 from nox_envs.resolve.index import NotThere, Unreachable
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from nox_envs.errors import NoxEnvsError
     from nox_envs.report.facts import Status
     from nox_envs.resolve.index import Releases
     from nox_envs.upgrade.column import Column, Place
@@ -41,6 +48,10 @@ def __dir__() -> list[str]:
 
 
 _OTHER = "another failure: "
+_PROOFS = 2
+"""How often both sides of a border are run, where nobody says it."""
+_BESIDES = 4
+"""How many reasons are told one by one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +65,10 @@ class _Line:
     good: Version
     bad: Version
     dates: Mapping[Version, str]
+    holds: Mapping[NormalizedName, SpecifierSet]
+    """What must not move, and where it is to stay."""
+    hindered: dict[Version, str] = field(default_factory=dict)
+    """Why releases cannot be tested that need what is held to move."""
     quest: BisectQuest | None = None
     company: Result | None = None
     """Of the good release in the company of the bad one."""
@@ -73,6 +88,7 @@ class BisectQuest:
         """`match`: what a log has to say to count as bad; `beside`: releases of others."""
         self.search = search
         self.results: dict[Version, list[Result]] = {}
+        """What each release has shown, with signatures as they count."""
         self._name = name
         self._match = match
         self._beside = dict(beside or {})
@@ -95,14 +111,25 @@ class BisectQuest:
         return found
 
     def record(self, want: Want, result: Result) -> None:
-        ask = self._asks[want]
+        ask, result = self._asks[want], self.seen(result)
         self.results.setdefault(ask.version, []).append(result)
-        signature = result.signature
-        if self._match is not None and result.outcome is Outcome.FAIL:
-            signature = _SOUGHT if _matches(result, self._match) else f"{_OTHER}{signature}"
-        self.search.record(ask, Answer(outcome=result.outcome, signature=signature))
+        self.search.record(ask, Answer(outcome=result.outcome, signature=result.signature))
+
+    def seen(self, result: Result) -> Result:
+        """A result with the signature that counts."""
+        if self._match is None or result.outcome is not Outcome.FAIL:
+            return result
+        matches = _matches(result, self._match)
+        return replace(result, signature=_SOUGHT if matches else f"{_OTHER}{result.signature}")
+
+    @property
+    def ways(self) -> set[str | None]:
+        """How the first bad release fails."""
+        results = self.results.get(self.search.first_bad, []) if self.search.first_bad else []
+        return {one.signature for one in results if one.outcome in _RED}
 
 
+_RED = {Outcome.FAIL, Outcome.TIMEOUT}
 _SOUGHT = "the failure that --match describes"
 
 
@@ -144,6 +171,7 @@ class Bisection:
     def run(self) -> None:
         """Find it. Raises nothing for what a trial may show."""
         self.lines = dict(self._driver.plan())
+        self._refuse_unknown_holds()
         if self._driver.failed or not self.lines:
             return
         self._tell_opening()
@@ -157,12 +185,14 @@ class Bisection:
                 scan=options.scan,
                 sought=_SOUGHT if options.match else None,
                 max_trials=options.max_trials,
+                proofs=options.proofs or _PROOFS,
             )
             match = re.compile(options.match) if options.match else None
             line.quest = BisectQuest(str(self._name), search, match)
         self._driver.drive(
-            [(line.bench.settle, line.quest) for line in self.lines.values() if line.quest]
+            [(partial(_settle, line), line.quest) for line in self.lines.values() if line.quest]
         )
+        self._tell_hindered()
         self._tell_company_apart()
 
     def close(self) -> None:
@@ -172,8 +202,14 @@ class Bisection:
     # -- the releases
 
     def _prepare(self, column: Column) -> _Line:
-        bench = Bench(column, self._trials, self._options, frees_others=True)
         name, options = self._name, self._options
+        pins = column.current.pins
+        holds = {
+            each: limit or SpecifierSet(f"=={pins[each]}")
+            for each, limit in options.hold.items()
+            if each != name and pins.get(each) is not None
+        }
+        bench = Bench(column, self._trials, options, frees_others=True, held=holds)
         if options.asked[name]:
             raise UsageError(
                 problem=f"{name}{options.asked[name]}: a bisection takes the name alone",
@@ -215,6 +251,7 @@ class Bisection:
             good=good,
             bad=bad,
             dates=_dates(found),
+            holds=holds,
         )
 
     def _end(self, option: str, text: str | None, default: Version, found: Releases) -> Version:
@@ -247,6 +284,26 @@ class Bisection:
                 f"{newer} release{'s' if newer != 1 else ''}."
             )
 
+    # -- what is held
+
+    def _refuse_unknown_holds(self) -> None:
+        """A name that holds nothing anywhere is a mistake."""
+        for name in self._options.hold:
+            pins = [line.bench.column.current.pins for line in self.lines.values()]
+            if pins and not any(name in one for one in pins):
+                self._driver.failed[next(iter(self.lines))] = UsageError(
+                    problem=f"{name} is to be held, and is not among the {len(pins[0])} packages",
+                    advice=(near(name, pins[0]),),
+                )
+
+    def _tell_hindered(self) -> None:
+        """Say which releases were not tested because of what is held."""
+        for name, line in self.lines.items():
+            for version, reason in sorted(line.hindered.items())[:_BESIDES]:
+                self._say(f"{name}: {self._name} {version} was not tested: {reason}.")
+            if (more := len(line.hindered) - _BESIDES) > 0:
+                self._say(f"{name}: and {more} more were not tested for what is held.")
+
     # -- the package, or its company
 
     def _tell_company_apart(self) -> None:
@@ -260,8 +317,8 @@ class Bisection:
                 quests.append((line, quest))
         self._driver.drive([(line.bench.settle, quest) for line, quest in quests])
         for line, quest in quests:
-            if quest.results:
-                line.company = quest.result
+            if quest.results and line.quest:
+                line.company = line.quest.seen(quest.result)
 
     @staticmethod
     def _company(line: _Line) -> dict[str, Version]:
@@ -343,6 +400,8 @@ class Bisection:
         first_bad = search.first_bad
         deciding = quest.results.get(first_bad or line.good, [])
         failed = next((one for one in deciding if one.outcome is not Outcome.PASS), None)
+        why = line.hindered.get(line.bad, "")
+        untested = why and f"{line.bad} was not tested: {why}"
         trial = failed.shown.trial if failed and failed.shown else None
         failure = trial.failure if trial else None
         newest = search.newest
@@ -371,7 +430,8 @@ class Bisection:
                    if version in set(line.versions)},
             moved=dict(_moved(deciding)) if found else {},
             blame=self._blame(line),
-            reason=_reason(failed) if found or not search.disagreeing else _disagree(search),
+            reason=_disagree(search) if search.disagreeing and not found
+            else _reason(failed) or ("" if found else untested),
             failing=dict(failure.tests) if failure else {},
             excerpt=failure.excerpt if failure else "",
             log=trial.log if trial else "",
@@ -385,22 +445,43 @@ class Bisection:
     def _seen(
         search: Bisect, results: Sequence[Result]
     ) -> Literal["good", "bad", "other", "unknown"]:
-        outcomes = [one.outcome for one in results]
-        red = [one for one in results if one.outcome in {Outcome.FAIL, Outcome.TIMEOUT}]
-        if Outcome.PASS in outcomes and not red:
-            return "good"
-        if not red:
-            return "unknown"
-        same = search.signature in {one.signature for one in red} or search.signature == _SOUGHT
-        return "bad" if same else "other"
+        red = {one.signature for one in results if one.outcome in _RED}
+        if red:
+            return "bad" if search.signature in red else "other"
+        return "good" if Outcome.PASS in {one.outcome for one in results} else "unknown"
 
     def _blame(self, line: _Line) -> Literal["package", "company", ""]:
         if line.company is None or line.quest is None:
             return ""
         if line.company.outcome is Outcome.PASS:
             return "package"
-        same = line.company.signature == line.quest.search.signature
-        return "company" if line.company.outcome is Outcome.FAIL and same else ""
+        same = line.company.signature in line.quest.ways
+        return "company" if line.company.outcome in _RED and same else ""
+
+
+def _settle(line: _Line, want: Want) -> Result:
+    """Run a release; where it cannot be had, find out whether that is for what is held."""
+    result = line.bench.settle(want)
+    if result.outcome is not Outcome.INFEASIBLE or not line.holds:
+        return result
+    column, version = line.bench.column, dict(want.pins)[str(line.name)]
+    free = {name: SpecifierSet() for name in column.declared}
+    try:
+        lock = column.resolve({**free, line.name: SpecifierSet(f"=={version}")})
+    except NoxEnvsError:
+        return result
+    moved = {
+        name: after for name, limit in line.holds.items()
+        if (after := lock.pins.get(name)) is not None and after not in limit
+    }  # fmt: skip
+    if not moved:
+        return result
+    others = " and ".join(f"{name} {after}" for name, after in moved.items())
+    reason = (
+        f"it needs {others}, but {' and '.join(moved)} {'is' if len(moved) == 1 else 'are'} held"
+    )
+    line.hindered[version] = reason
+    return replace(result, reason=reason)
 
 
 def _moved(results: Sequence[Result]) -> Mapping[str, tuple[str | None, str | None]]:

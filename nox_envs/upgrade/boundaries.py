@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import groupby, pairwise
-from math import ceil, log
+from math import ceil, log, log2
 from typing import TYPE_CHECKING
 
 from nox_envs.outcome import Outcome
@@ -24,7 +24,6 @@ def __dir__() -> list[str]:
 
 
 _MAJORITY = 3
-_PROOFS = 2
 _DOUBT = 0.05
 """How likely a failure may be to hide in the good side where it comes and goes."""
 _HOPELESS = (Outcome.INFEASIBLE, Outcome.UNBUILDABLE, Outcome.ERROR)
@@ -33,18 +32,26 @@ _HOPELESS = (Outcome.INFEASIBLE, Outcome.UNBUILDABLE, Outcome.ERROR)
 class Boundaries:
     """Releases, by their indexes, and all runs of them.
 
-    A release is bad if most of its runs show the failure sought, good if it passed and never
-    showed it, and otherwise unknown. The good end alone may disagree with itself and be good.
+    A release is red if most of its runs fail in one way: in the way that was named, if one was. It
+    is good if it passed and never failed so; the good end alone may disagree with itself and be
+    good. Red ones between good ones are bad where one of them shows the failure sought: the others
+    belong to what began there. All else is unknown.
     """
 
-    def __init__(self, versions: Sequence[Version], good: int, sought: str | None) -> None:
+    def __init__(
+        self, versions: Sequence[Version], good: int, sought: str | None, proofs: int = 2
+    ) -> None:
+        """`sought`: the only failure that counts; `proofs`: how often the ends have to show it."""
         self.runs: dict[int, list[Answer]] = {}
         self.example: Answer | None = None
         """One run that showed the failure sought."""
         self._versions = versions
         self._good = good
+        self._proofs = proofs
+        self._most = max(RUNS, proofs)
+        self._counts = None if sought is None else f"{Outcome.FAIL} {sought}"
         self._expected = Answer(outcome=Outcome.FAIL, signature=sought)
-        self._sought = None if sought is None else _kind(self._expected)
+        self._sought = self._counts
 
     def add(self, at: int, answer: Answer) -> None:
         self.runs.setdefault(at, []).append(answer)
@@ -73,8 +80,15 @@ class Boundaries:
 
     def hits(self, at: int) -> int:
         """How many runs of a release showed the failure sought."""
-        kinds = (_kind(answer) for answer in self.runs.get(at, ()))
-        return sum(kind is not None and kind == self._sought for kind in kinds)
+        return 0 if self._sought is None else self._kinds(at)[self._sought]
+
+    def failures(self, at: int) -> int:
+        """How many runs of a release failed in the way that most of them did."""
+        return max(self._kinds(at).values(), default=0)
+
+    def is_alike(self, one: int, two: int) -> bool:
+        """Whether two releases fail in the same way."""
+        return bool(self._kinds(one).keys() & self._kinds(two).keys())
 
     def outcome(self, at: int) -> Outcome | None:
         """What the runs of a release show together; None where there was none."""
@@ -107,26 +121,50 @@ class Boundaries:
 
     @property
     def mixed(self) -> list[int]:
-        """Those that passed and showed the failure sought."""
-        return [at for at in sorted(self.runs) if self.passes(at) and self.hits(at)]
+        """Those that passed and failed."""
+        return [at for at in sorted(self.runs) if self.passes(at) and self.failures(at)]
 
     @property
     def ends(self) -> list[tuple[int, int]]:
         """Neighbours among the known releases of which one is good and the other bad."""
-        known = [at for at in sorted(self.runs) if self._shows(at) is not None]
-        return [(one, two) for one, two in pairwise(known) if self._shows(one) != self._shows(two)]
+        return [
+            (one, two)
+            for (one, is_bad), (two, is_next_bad) in pairwise(self._known)
+            if is_bad != is_next_bad
+        ]
 
     def split(self) -> int | None:
-        """The release that tells most about where a failure begins or ends."""
-        for one, two in self.ends:
+        """The release that tells most about where a failure begins or ends.
+
+        Where it begins as another one, this is looked for as well, as long as there are not many
+        runs.
+        """
+        ends = self.ends
+        turn = self.turn
+        if turn is not None and len(self.runs) < log2(len(self._versions)) + 2:
+            ends.append(turn)
+        for one, two in ends:
             if chosen := points(self._versions, one, two, self.runs.keys(), 1):
                 return chosen[0]
         return None
 
     @property
+    def turn(self) -> tuple[int, int] | None:
+        """In the first bad range, the last that fails otherwise and the first that does not.
+
+        None where the first bad release shows the failure sought.
+        """
+        bad = [at for at, is_bad in self._known if is_bad]
+        if not bad or self.hits(bad[0]):
+            return None
+        first, last = self.ranges[0]
+        two = next(at for at in bad if first <= at <= last and self.hits(at))
+        return max(at for at in bad if at < two), two
+
+    @property
     def lacking(self) -> list[int]:
         """What has to be run once more before the ends of all bad ranges are proven."""
-        found = [at for at in self._unproven if len(self.runs[at]) < RUNS]
+        found = [at for at in self._unproven if len(self.runs[at]) < self._most]
         return found[:1] if self.mixed else found
 
     @property
@@ -136,61 +174,87 @@ class Boundaries:
     @property
     def ranges(self) -> list[tuple[int, int]]:
         """The first and last of the bad releases that no good one is between."""
-        known = [(at, shows) for at in sorted(self.runs) if (shows := self._shows(at)) is not None]
-        runs = ([at for at, _ in run] for bad, run in groupby(known, lambda each: each[1]) if bad)
+        by_side = groupby(self._known, lambda each: each[1])
+        runs = ([at for at, _ in run] for is_bad, run in by_side if is_bad)
         return [(run[0], run[-1]) for run in runs]
 
     @property
     def last_good(self) -> int | None:
         """The highest good release below all bad ones."""
-        first = self.ranges[0][0] if self.ranges else len(self._versions)
-        good = [at for at in self.runs if at < first and self._shows(at) is False]
-        return max(good, default=None)
+        ranges = self.ranges
+        first = ranges[0][0] if ranges else len(self._versions)
+        return max((at for at, is_bad in self._known if at < first and not is_bad), default=None)
 
     @property
     def fixed(self) -> int | None:
         """The lowest good release above all bad ones; None where there is none."""
-        last = self.ranges[-1][1] if self.ranges else len(self._versions)
-        return min((at for at in self.runs if at > last and self._shows(at) is False), default=None)
+        ranges = self.ranges
+        last = ranges[-1][1] if ranges else len(self._versions)
+        return min((at for at, is_bad in self._known if at > last and not is_bad), default=None)
 
     @property
     def excluded(self) -> list[int]:
         """What is not between good releases, above the first good one."""
-        good = [at for at in sorted(self.runs) if self._shows(at) is False]
+        good = [at for at, is_bad in self._known if not is_bad]
+        ranges = self.ranges
         above = [*good[1:], len(self._versions)]
         return [
             at
             for low, high in zip(good, above, strict=True)
-            if any(low < first < high for first, _ in self.ranges)
+            if any(low < first < high for first, _ in ranges)
             for at in range(low + 1, high)
         ]
 
-    def _shows(self, at: int) -> bool | None:
-        """Whether a release is bad; None where that is not known."""
-        passes, hits = self.passes(at), self.hits(at)
-        if hits > passes:
+    def _kinds(self, at: int) -> Counter[str]:
+        """The failures of a release that count, and how often it showed each."""
+        kinds = (_kind(answer) for answer in self.runs.get(at, ()))
+        return Counter(kind for kind in kinds if kind and self._counts in {None, kind})
+
+    @property
+    def _known(self) -> list[tuple[int, bool]]:
+        """The releases of which it is known whether they are bad, and if they are."""
+        shown = [(at, red) for at in sorted(self.runs) if (red := self._is_red(at)) is not None]
+        found = list[tuple[int, bool]]()
+        for is_red, run in groupby(shown, lambda each: each[1]):
+            side = list(run)
+            if not is_red or any(self.hits(at) for at, _ in side):
+                found += side
+        return found
+
+    def _is_red(self, at: int) -> bool | None:
+        passes, failures = self.passes(at), self.failures(at)
+        if failures > passes:
             return True
-        is_good = passes > hits if at == self._good else passes > 0 == hits
+        is_good = passes > failures if at == self._good else passes > 0 == failures
         return False if is_good else None
 
     @property
     def _unproven(self) -> list[int]:
         """The bad ones first; where runs disagree, also what tells how often the failure comes."""
         edges = {at for end in self.ends for at in end}
-        bad = [at for at in edges if self._shows(at) and self.hits(at) < _PROOFS]
-        top = max((at for at in self.runs if self._shows(at)), default=None)
-        if self.mixed and top is not None and top not in bad and len(self.runs[top]) < RUNS:
+        known = self._known
+        bad = [
+            at for at, is_bad in known
+            if is_bad and at in edges
+            and (self.failures(at) < self._proofs or self.is_unsure(at))
+        ]  # fmt: skip
+        mixed = self.mixed
+        top = max((at for at, is_bad in known if is_bad), default=None)
+        if mixed and top is not None and top not in bad and len(self.runs[top]) < RUNS:
             bad.append(top)
-        good = [at for at in edges if not self._shows(at) and self.passes(at) < self._needed]
-        return [*sorted(bad), *sorted(good)]
+        needed = self._needed(mixed)
+        good = [
+            at for at, is_bad in known
+            if not is_bad and at in edges and self.passes(at) < needed
+        ]  # fmt: skip
+        return [*sorted(bad), *good]
 
-    @property
-    def _needed(self) -> int:
+    def _needed(self, mixed: Sequence[int]) -> int:
         """How often a good release has to pass, so that the rarest failure would have come."""
-        if not self.mixed:
-            return _PROOFS
-        rarest = max((self.passes(at) + 1) / (len(self.runs[at]) + 2) for at in self.mixed)
-        return min(RUNS, max(_PROOFS, ceil(log(_DOUBT) / log(rarest))))
+        if not mixed:
+            return self._proofs
+        rarest = max((self.passes(at) + 1) / (len(self.runs[at]) + 2) for at in mixed)
+        return min(self._most, max(self._proofs, ceil(log(_DOUBT) / log(rarest))))
 
 
 def _kind(answer: Answer) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,12 @@ from nox_envs.upgrade.bench import Bench
 from nox_envs.upgrade.bisect import Bisect
 from nox_envs.upgrade.bisection import BisectQuest
 from nox_envs.upgrade.candidates import Prospect
+from nox_envs.upgrade.column import Column
 from nox_envs.upgrade.culprit import Culprit
 from nox_envs.upgrade.drive import Driver
 from nox_envs.upgrade.quests import AskQuest
-from nox_envs.upgrade.states import States
+from nox_envs.upgrade.states import GONE, Between, States, completed, exactly
+from nox_envs.upgrade.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from nox_envs.lock import Lock
     from nox_envs.report.facts import Status
-    from nox_envs.upgrade.column import Column, Place
+    from nox_envs.upgrade.column import Place
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.quests import Result
-    from nox_envs.upgrade.states import Pins
+    from nox_envs.upgrade.states import Pins, State
     from nox_envs.upgrade.tally import Ask
     from nox_envs.upgrade.trials import Trials
 
@@ -124,37 +127,54 @@ class Inquest:
         else:
             label, good = options.good, self._states.read(options.good, column)
         bad = self._states.read(options.bad or "now", column)
-        differing = sorted(name for name in good.keys() & bad.keys() if good[name] != bad[name])
-        if not differing:
+        between = _between(column, good, bad, self._say)
+        if not between.differing:
             raise UsageError(
                 problem=f"nothing differs between {label} and {options.bad or 'now'}",
                 advice=("name another state:   --good LOCK|FREEZE|DATE|git:REV",),
             )
-        # What only one state has comes and goes with what asks for it, at its one version.
-        held = {
-            name: SpecifierSet(f"=={bad.get(name, good.get(name))}")
-            for name in sorted(good.keys() | bad.keys())
-            if name not in differing
-        }
-        known = {name: SpecifierSet(f"=={version}") for name, version in good.items()}
-        lock = column.resolve({**held, **known}, keep=False)
-        column = replace(column, current=lock)
-        bench = Bench(column, self._trials, options, held=held)
-        for name in differing:
+        bench = Bench(between, self._trials, options, held=between.held)
+        for name in between.differing:
+            target = between.bad.get(name, GONE)
             bench.prospects[name] = Prospect(
-                name=name, current=good[name], target=bad[name], latest=bad[name],
-                versions=(bad[name],),
+                name=name, current=between.good.get(name, GONE), target=target, latest=target,
+                versions=(target,),
             )  # fmt: skip
-            bench.targets[name] = bad[name]
+            bench.targets[name] = target
         search = Culprit(
-            [str(name) for name in differing],
+            [str(name) for name in between.differing],
             jobs=self._trials.place.jobs,
             max_trials=options.max_trials,
         )
-        quest = AskQuest(bench.targets, search, closures=bench.closures)
         return _Case(
-            bench=bench, column=column, good=good, bad=bad, label=label, search=search, quest=quest
+            bench=bench,
+            column=replace(column, current=between.current),
+            good=between.good,
+            bad=between.bad,
+            label=label,
+            search=search,
+            quest=AskQuest(bench.targets, search, closures=partial(self._closures, between, bench)),
         )
+
+    def _closures(
+        self, between: Between, bench: Bench
+    ) -> tuple[dict[str, frozenset[str] | None], set[frozenset[str]]]:
+        """What has to move with each package, and pairs with a path of dependencies between."""
+        names = list(bench.targets)
+        found = side_by_side(between.closure, names, at_once=self._trials.place.jobs)
+        links = set()
+        for name in names:
+            waiting, seen = list(bench.requirers(name)), {name}
+            while waiting:
+                other = waiting.pop()
+                if other in seen:
+                    continue
+                seen.add(other)
+                if other in bench.targets:
+                    links.add(frozenset({name, other}))
+                else:
+                    waiting += bench.requirers(other)
+        return found, links
 
     # -- inside the culprit, and around it
 
@@ -188,24 +208,26 @@ class Inquest:
 
     @staticmethod
     def _between(case: _Case, name: NormalizedName) -> tuple[Version, ...]:
+        good, bad = case.good.get(name), case.bad.get(name)
         found = case.column.releases(name)
-        if isinstance(found, NotThere | Unreachable):
+        if good is None or bad is None or isinstance(found, NotThere | Unreachable):
             return ()
         admission = case.column.admission(prerelease=False)
-        good, bad = case.good[name], case.bad[name]
         inside = {each.version for each in found if admission.admits(each)}
         return (good, *sorted(each for each in inside if good < each < bad), bad)
 
     @staticmethod
     def _brought_in_by(case: _Case, name: NormalizedName) -> tuple[str, ...]:
         """What asks for the bad release of something that nobody declares, and since when."""
-        if name in case.column.declared:
+        if name in case.column.declared or name not in case.bad:
             return ()
         found = []
-        bad = {name: SpecifierSet(f"=={case.bad[name]}")}
+        bad = {name: exactly(case.bad[name])}
         for other in case.bench.requirers(str(name)):
             key = canonicalize_name(other)
-            if key not in case.good or case.good.get(key) == case.bad.get(key):
+            if key not in case.bad:
+                continue
+            if key not in case.good or case.good[key] == case.bad[key]:
                 found.append(other)
                 continue
             releases = case.column.releases(key)
@@ -290,8 +312,8 @@ class Inquest:
                 self._accused(case, name, group)
                 for group in (*search.culprits, *search.hidden) for name in sorted(group)
             ) if found else (),
-            cure={name: str(case.good[canonicalize_name(name)]) for name in sorted(search.cure)}
-            if found else {},
+            cure={name: _text(case.good.get(canonicalize_name(name)))
+                  for name in sorted(search.cure)} if found else {},
             innocent=tuple(
                 name for name in sorted(search.innocent) if canonicalize_name(name) in declared
             ) if found else (),
@@ -305,26 +327,72 @@ class Inquest:
         guilt = next(each for each in case.search.guilt if each.names == group)
         runs = [case.result(ask) for ask in (guilt.shown, *guilt.absent, *case.search.cured)]
         inner = case.inner.get(name)
-        # Nothing is known of what lies between.
-        requirement, first_bad = f"{name}<={case.good[key]}", None
-        if case.bad[key] < case.good[key]:
-            requirement = f"{name}>={case.good[key]}"
+        good, bad = case.good.get(key), case.bad.get(key)
+        first_bad = inner.search.first_bad if inner else None
+        if good is None:
+            requirement = ""  # No line keeps out what others ask for.
+        elif bad is None:
+            requirement = f"{name}=={good}"
+        elif inner and first_bad is not None:
+            requirement = inner.search.requirement(name, good)
+        elif bad < good:
+            requirement = f"{name}>={good}"
         elif len(self._between(case, key)) < 3:  # noqa: PLR2004 - the two states alone
-            requirement = f"{name}<{case.bad[key]}"
-        if inner is not None and inner.search.first_bad is not None:
-            first_bad = str(inner.search.first_bad)
-            requirement = inner.search.requirement(name, case.good[key])
+            requirement = f"{name}<{bad}"
+        else:
+            requirement = f"{name}<={good}"  # Nothing is known of what lies between.
         return Guilty(
             name=name,
-            before=str(case.good[key]),
-            after=str(case.bad[key]),
+            before=_text(good),
+            after=_text(bad),
             declared=key in case.column.declared,
             brought_in_by=case.brought.get(name, ()),
             partners=tuple(sorted(group - {name})),
             evidence=tuple(dict.fromkeys(one.shown.trial.id for one in runs if one and one.shown)),
-            first_bad=first_bad,
+            first_bad=_text(first_bad),
             requirement=requirement,
         )
+
+
+def _text(version: Version | None) -> str | None:
+    return None if version is None else str(version)
+
+
+def _between(column: Column, good: State, bad: State, say: Callable[[str], None]) -> Between:
+    """What lies between two states; it stands at the good one. Raises a `NoxEnvsError`.
+
+    What was removed and cannot be installed beside the good state is no part of it: it is told.
+    """
+    known = {each.name: getattr(column, each.name) for each in fields(Column)}
+    pins, others = completed(column, good, bad), completed(column, bad, good)
+    between = Between(**known, good=pins, bad=others)
+    try:
+        lock = _as_good(between)
+    except NoxEnvsError:
+        removed = pins.keys() - others.keys()
+        if not removed:
+            raise
+        alone = replace(between, good={n: v for n, v in pins.items() if n not in removed})
+        lost = {name for name in sorted(removed) if not _fits(alone, name, pins[name])}
+        for name in sorted(lost):
+            say(f"{column.name}: {name} {pins[name]} is gone, and cannot be had to be looked at.")
+        between = replace(between, good={n: v for n, v in pins.items() if n not in lost})
+        lock = _as_good(between)
+    return replace(between, current=lock)
+
+
+def _as_good(between: Between) -> Lock:
+    differing = {name: exactly(between.good.get(name, GONE)) for name in between.differing}
+    return between.resolve({**between.held, **differing}, keep=False)
+
+
+def _fits(between: Between, name: NormalizedName, version: Version) -> bool:
+    """Whether a package can be installed beside the good state."""
+    try:
+        _as_good(replace(between, good={**between.good, name: version}))
+    except NoxEnvsError:
+        return False
+    return True
 
 
 def _first(versions: Sequence[Version], holds: Callable[[Version], bool]) -> Version | None:
@@ -346,13 +414,13 @@ def _goes_with(
     wanted: Mapping[NormalizedName, SpecifierSet],
     version: Version,
 ) -> bool:
-    """Whether a release of a package resolves beside what is wanted of others."""
+    """Whether a release of a package goes with a release of another one, and brings it in."""
     free = {name: SpecifierSet() for name in column.declared}
     try:
-        column.resolve({**free, **wanted, name: SpecifierSet(f"=={version}")}, keep=False)
+        lock = column.resolve({**free, **wanted, name: exactly(version)}, keep=False)
     except NoxEnvsError:
         return False
-    return True
+    return wanted.keys() <= lock.pins.keys()
 
 
 def _short(version: Version) -> str:

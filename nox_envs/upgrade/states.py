@@ -1,33 +1,44 @@
-"""States of an environment that a user can name: a lock, a freeze, a date, a commit, or now."""
+"""States of an environment that a user can name, and what lies between two of them.
+
+A state is a lock, a freeze, a date, a commit, or now.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from nox_envs import _files, _process, settings
-from nox_envs.errors import FileMissing, LockInvalid, ReleaseNotFound, Unresolvable, UsageError
+from nox_envs.errors import (
+    FileMissing,
+    IndexUnreachable,
+    LockInvalid,
+    NoxEnvsError,
+    ReleaseNotFound,
+    Unresolvable,
+    UsageError,
+)
 from nox_envs.lock import Lock
 from nox_envs.resolve import requirements_file
-from nox_envs.resolve.requests import applies
+from nox_envs.resolve.requests import Origin, Request, applies
 from nox_envs.run import tree
 from nox_envs.upgrade.column import Column, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nox_envs.resolve.requests import Request
-
-__all__ = ["Pins", "States"]
+__all__ = ["GONE", "Between", "Pins", "State", "States", "completed", "exactly"]
 
 
 def __dir__() -> list[str]:
@@ -36,6 +47,22 @@ def __dir__() -> list[str]:
 
 Pins = Mapping[NormalizedName, Version]
 
+GONE = Version("0.dev0")
+"""Stands for no release at all: of a package that is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a state says of the third-party packages that it has."""
+
+    pins: Pins
+    loose: frozenset[NormalizedName] = frozenset()
+    """Those that it has at whatever release."""
+    is_whole: bool = True
+    """Whether all of them belong to the cell; there may be others that they need."""
+
+
+_ORIGIN = Origin(file="the command line", line=None, text="")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?")
 
 
@@ -51,12 +78,12 @@ class States:
     variables: Mapping[str, str]
     temporary: Path
 
-    def read(self, text: str, column: Column) -> Pins:
-        """The third-party pins of a state. Raises a `NoxEnvsError`."""
+    def read(self, text: str, column: Column) -> State:
+        """What a state has. Raises a `NoxEnvsError`."""
         if text == "now":
-            return _pins(column.resolve({}, keep=False), column)
+            return _state(column.resolve({}, keep=False), column)
         if _DATE.fullmatch(text):
-            return _pins(self._on(text, column), column)
+            return _state(self._on(text, column), column)
         if text.startswith("git:"):
             return self._at(text.removeprefix("git:"), column)
         path = self.base / text
@@ -68,7 +95,7 @@ class States:
             )
         return self._from_file(path, text, column)
 
-    def last_that_passed(self, column: Column) -> tuple[str, Pins]:
+    def last_that_passed(self, column: Column) -> tuple[str, State]:
         """The newest lock with which the cell passed, in whatever campaign."""
         reports = [
             path
@@ -87,7 +114,7 @@ class States:
                         )
                         return str(shown), self._from_file(path, str(shown), column)
         raise UsageError(
-            problem=f"there is no lock with which {column.name} has passed",
+            problem=f"no earlier campaign has kept a lock with which {column.name} passed",
             advice=("name the state that worked:   --good LOCK|FREEZE|DATE|git:REV",),
         )
 
@@ -112,7 +139,7 @@ class States:
                 advice=("name a later date, or a lock of that time",),
             ) from error
 
-    def _at(self, revision: str, column: Column) -> Pins:
+    def _at(self, revision: str, column: Column) -> State:
         """What the files of a commit ask for, resolved now."""
         env = settings.tool_environment(self.variables, kind="build", directory=self.base)
         top = tree.root(self.base, env=env)
@@ -143,19 +170,19 @@ class States:
         with opened(
             place, cache=self.cache, variables=self.variables, within=self.temporary
         ) as then:
-            return _pins(then.current, then)
+            return _state(then.current, then)
 
-    def _from_file(self, path: Path, label: str, column: Column) -> Pins:
+    def _from_file(self, path: Path, label: str, column: Column) -> State:
         if path.suffix == ".toml":
             data = _read_toml(path, label)
-            return _pins(
+            return _state(
                 Lock.from_pylock(
                     data, path=label, interpreter=column.interpreter, base=path.parent
                 ),
                 column,
             )
         if path.name == "uv.lock":
-            return _uv_lock(_read_toml(path, label), column)
+            return State(pins=_uv_lock(_read_toml(path, label), column), is_whole=False)
         contents = requirements_file.read(
             path,
             base=self.base,
@@ -165,17 +192,18 @@ class States:
             asked_by="the command line",
         )
         markers = column.interpreter.markers
-        pins = dict(
-            filter(None, (_pin(one) for one in contents.requests
-                          if applies(one.requirement, markers)))
-        )  # fmt: skip
+        asked = [one for one in contents.requests if applies(one.requirement, markers)]
+        pins = dict(filter(None, map(_pin, asked)))
         if not pins:
             raise UsageError(
                 problem=f"{label} pins nothing",
                 advice=("a freeze has lines such as urllib3==1.26.20",),
             )
         own = {one.name for one in column.current.locals}
-        return {name: version for name, version in pins.items() if name not in own}
+        return State(
+            pins={name: version for name, version in pins.items() if name not in own},
+            loose=frozenset(one.name for one in asked) - pins.keys() - own,
+        )
 
 
 def _pin(request: Request) -> tuple[NormalizedName, Version] | None:
@@ -188,13 +216,15 @@ def _pin(request: Request) -> tuple[NormalizedName, Version] | None:
     return None
 
 
-def _pins(lock: Lock, column: Column) -> Pins:
+def _state(lock: Lock, column: Column) -> State:
     own = {one.name for one in column.current.locals}
-    return {
-        name: version
-        for name, version in lock.pins.items()
-        if version is not None and name not in own
-    }
+    return State(
+        pins={
+            name: version
+            for name, version in lock.pins.items()
+            if version is not None and name not in own
+        }
+    )
 
 
 def _read_toml(path: Path, label: str) -> dict[str, Any]:
@@ -240,3 +270,101 @@ def _read_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(_files.read_text(path)))
     except (OSError, ValueError, TypeError):
         return {}
+
+
+# -- between two states
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Between(Column):
+    """Resolves to what lies between two states."""
+
+    good: Pins
+    bad: Pins
+
+    @property
+    def differing(self) -> tuple[NormalizedName, ...]:
+        """What is not the same in both, or not in both, sorted."""
+        names = self.good.keys() | self.bad.keys()
+        return tuple(sorted(one for one in names if self.good.get(one) != self.bad.get(one)))
+
+    @property
+    def held(self) -> dict[NormalizedName, SpecifierSet]:
+        """What is the same in both."""
+        both = self.good.keys() & self.bad.keys()
+        return {one: exactly(self.bad[one]) for one in sorted(both - set(self.differing))}
+
+    def resolve(
+        self,
+        wanted: Mapping[NormalizedName, SpecifierSet],
+        *,
+        keep: bool = True,
+        free: frozenset[NormalizedName] = frozenset(),
+    ) -> Lock:
+        """As `Column.resolve`; what only one state has is asked for, unless it may be `GONE`."""
+        guests = (self.good.keys() ^ self.bad.keys()) & wanted.keys()
+        absent = {one for one in guests if wanted[one].contains(GONE, prereleases=True)}
+        left = without(self, absent)
+        asked = {one.name for one in left.gathered.wanted.requests if not one.constraint}
+        more = tuple(
+            Request(requirement=Requirement(f"{one}{wanted[one]}"), origin=_ORIGIN)
+            for one in sorted(guests - absent - asked)
+        )
+        left = _asking(left, (*left.gathered.wanted.requests, *more))
+        return Column.resolve(left, wanted, keep=keep, free=free)
+
+    def closure(self, name: str) -> frozenset[str] | None:
+        """What has to be as in the bad state with one package; None: it resolves in no company."""
+        good = {one: exactly(self.good.get(one, GONE)) for one in self.differing}
+        one = next(each for each in self.differing if each == name)
+        target = {one: exactly(self.bad.get(one, GONE))}
+        between = {each: self._span(each) for each in self.differing}
+        # What was removed stays as long as it can.
+        stays = {each: spec for each, spec in good.items() if each not in self.bad}
+        for others in (good, between | stays, between):
+            try:
+                lock = self.resolve({**self.held, **others, **target})
+            except IndexUnreachable:
+                return frozenset({name})
+            except NoxEnvsError:
+                continue
+            moved = {each for each in self.differing if lock.pins.get(each) != self.good.get(each)}
+            return frozenset(map(str, moved | {one}))
+        return None
+
+    def _span(self, name: NormalizedName) -> SpecifierSet:
+        one, two = self.good.get(name, GONE), self.bad.get(name, GONE)
+        return SpecifierSet(f">={min(one, two)},<={max(one, two)}")
+
+
+def exactly(version: Version) -> SpecifierSet:
+    """One release and no other."""
+    return SpecifierSet(f"=={version}")
+
+
+def without(column: Column, names: Collection[NormalizedName]) -> Column:
+    """The same, asking for none of some packages itself."""
+    requests = column.gathered.wanted.requests
+    return _asking(column, tuple(one for one in requests if one.name not in names))
+
+
+def completed(column: Column, state: State, other: State) -> dict[NormalizedName, Version]:
+    """The pins of a state, with what these need of what only another state names.
+
+    What it has at whatever release is as in the other one; of a state that names more than a cell
+    has, only what the cell needs counts. Raises a `NoxEnvsError`.
+    """
+    loose = {name: at for name, at in other.pins.items() if name in state.loose}
+    foreign = other.pins.keys() - state.pins.keys() - state.loose
+    if not foreign and state.is_whole:
+        return {**loose, **state.pins}
+    wanted = {name: exactly(version) for name, version in state.pins.items()}
+    pins = without(column, foreign).resolve(wanted).pins
+    needed = {name: version for name in foreign if (version := pins.get(name)) is not None}
+    own = {name: at for name, at in state.pins.items() if state.is_whole or name in pins}
+    return loose | own | needed
+
+
+def _asking(column: Column, requests: tuple[Request, ...]) -> Column:
+    wanted = replace(column.gathered.wanted, requests=requests)
+    return replace(column, gathered=replace(column.gathered, wanted=wanted))

@@ -198,12 +198,23 @@ def test_the_first_bad_release(
     assert len(found.report["trials"]) <= found.limit
 
 
-def test_a_release_that_fails_in_another_way_counts_where_a_pattern_says_so(
-    bisect: Bisect,
-) -> None:
-    """8.0 raises a warning; later ones show what the latest shows, which is looked for else."""
-    found = bisect(PYTEST, "--match", "TestX")
+def test_the_first_bad_release_fails_in_another_way_than_the_latest(bisect: Bisect) -> None:
+    """8.0 raises a warning that was announced; what it warned of is gone in 8.1.1."""
+    found = bisect(PYTEST)
     assert found.ends == ("7.4.4", "8.0.0"), found.out
+    assert found.found["unknown"] == []
+    assert found.found["requirement"] == "pytest<8"
+    assert found.found["another_since"] == "8.1.1"
+    assert found.found["tested"]["8.0.0"] == "other"
+    assert found.found["newest"]["same_signature"] is False
+    assert "From 8.1.1 on it was seen to fail in another way: " in found.out
+    assert len(found.report["trials"]) <= found.limit
+
+
+def test_a_pattern_says_which_failure_is_followed(bisect: Bisect) -> None:
+    found = bisect(PYTEST, "--match", "has no attribute 'x'")
+    assert found.ends == ("7.4.4", "8.1.1"), found.out
+    assert found.found["unknown"][0] == "8.0.0"
     assert found.found["requirement"] == "pytest<8"
     assert len(found.report["trials"]) <= found.limit
 

@@ -131,7 +131,7 @@ def test_what_cannot_be_tested_is_not_bad(uv_bench: Bench) -> None:
     assert "Put in requirements.txt: a<2" in found.out
 
 
-def test_another_failure_is_not_the_one(uv_bench: Bench) -> None:
+def test_it_breaks_in_one_way_and_then_in_another_one(uv_bench: Bench) -> None:
     pin(uv_bench, "a", "1.0 1.1 1.2 2.0")
     check = """
         import a
@@ -142,16 +142,67 @@ def test_another_failure_is_not_the_one(uv_bench: Bench) -> None:
     declare(uv_bench, check)
     found = bisect(uv_bench, "a")
     answer = found.bisected()
-    assert (answer["last_good"], answer["first_bad"]) == ("1.1", "2.0"), found.out
+    assert (answer["last_good"], answer["first_bad"]) == ("1.1", "1.2"), found.out
+    assert (answer["unknown"], answer["another_since"]) == ([], "2.0")
+    assert answer["tested"] == {"1.0": "good", "1.1": "good", "1.2": "other", "2.0": "bad"}
+    assert answer["reason"] == "KeyError: 'wheel'"
+    assert answer["newest"]["same_signature"] is False
+    assert found.tried("a").count("1.2") == 2
+    assert "a 1.2 is the first release that breaks you." in found.out
+    assert (
+        "From 2.0 on it was seen to fail in another way: AssertionError: a has lost its engine."
+    ) in found.out
+    engine = bisect(uv_bench, "a", "--match", "lost its engine")
+    answer = engine.bisected()
+    assert (answer["last_good"], answer["first_bad"]) == ("1.1", "2.0"), engine.out
     assert answer["unknown"] == ["1.2"]
     assert answer["tested"]["1.2"] == "other"
-    assert answer["reason"] == "AssertionError: a has lost its engine"
     wheel = bisect(uv_bench, "a", "--match", "KeyError.*wheel")
     answer = wheel.bisected()
     assert (answer["last_good"], answer["first_bad"]) == ("1.1", "1.2"), wheel.out
     assert answer["newest"] == {"version": "2.0", "outcome": "fail", "same_signature": False}
     assert answer["reason"] == "KeyError: 'wheel'"
+    assert answer["tested"]["2.0"] == "other"
     assert "The latest release, 2.0, fails in another way" in wheel.out
+
+
+@pytest.mark.parametrize("proofs", ["1", "3"])
+def test_the_border_is_proven_as_often_as_it_is_asked(uv_bench: Bench, proofs: str) -> None:
+    pin(uv_bench, "a", "1.0 1.1 2.0 2.1")
+    declare(uv_bench, breaking("v >= (2, 0)"))
+    found = bisect(uv_bench, "a", "--proofs", proofs)
+    assert found.bisected()["first_bad"] == "2.0", found.out
+    tried = found.tried("a")
+    assert [tried.count(one) for one in ("1.1", "2.0", "2.1")] == [int(proofs), int(proofs), 1]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_what_is_held_does_not_move(uv_bench: Bench, declared: bool) -> None:  # noqa: FBT001
+    pin(uv_bench, "a", "1.0")
+    uv_bench.index.wheel("a", "1.1", requires=["b"])
+    uv_bench.index.wheel("a", "2.0", requires=["b>=2"])
+    uv_bench.index.wheel("a", "2.1", requires=["b"])
+    if declared:
+        pin(uv_bench, "b")
+    else:
+        for version in ("1.0", "2.0"):
+            uv_bench.index.wheel("b", version)
+        uv_bench.index.wheel("c", "1.0", requires=["b<2"])
+        uv_bench.index.wheel("c", "1.1", requires=["b"])
+        uv_bench.write("requirements.txt", "a==1.0\nc==1.0\n")
+    declare(uv_bench, breaking("v >= (2, 0)", "a b"))
+    found = bisect(uv_bench, "a", "--hold", "b")
+    answer = found.bisected()
+    assert (answer["last_good"], answer["first_bad"]) == ("1.1", "2.1"), found.out
+    assert answer["unknown"] == ["2.0"]
+    assert f"{CELL}: a 2.0 was not tested: it needs b 2.0, but b is held." in found.out
+    assert all(not {"b", "c"} & {*one["changes"], *one["moved"]} for one in found.trials)
+    within = bisect(uv_bench, "a", "--hold", "b<3", "--hold", "a")
+    assert within.bisected()["first_bad"] == "2.0", within.out
+    end = bisect(uv_bench, "a", "--hold", "b", "--bad", "2.0", "--good", "1.1")
+    assert (
+        "Cannot tell which release of a breaks you: 2.0 was not tested: it needs b 2.0, but b is"
+    ) in end.out
 
 
 def test_the_ends_that_are_named(uv_bench: Bench) -> None:
@@ -231,6 +282,7 @@ def test_mistakes_are_answered(uv_bench: Bench) -> None:
         ("werkzeug", "--good", "2.0"): "no release of werkzeug newer than 2.0",
         ("werkzeug", "--good", "2.0", "--bad", "1.0"): "is not newer than --good 2.0",
         ("werkzeug", "--match", "("): "is not a regular expression",
+        ("werkzeug", "--hold", "jinjer"): "jinjer is to be held, and is not among the 2 packages",
     }
     for words, said in asked.items():
         found = bisect(uv_bench, *words)

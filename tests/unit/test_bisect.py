@@ -84,6 +84,7 @@ def searched(
     scan: bool = False,
     sought: str | None = None,
     max_trials: int | None = None,
+    proofs: int = 2,
 ) -> tuple[Bisect, Log]:
     """Releases with a letter for each run of theirs; the last one stays."""
 
@@ -94,7 +95,7 @@ def searched(
     releases = [Version(each) for each in history]
     search = Bisect(
         releases, good=releases[0], bad=Version(bad) if bad else releases[-1], jobs=jobs,
-        scan=scan, sought=sought, max_trials=max_trials,
+        scan=scan, sought=sought, max_trials=max_trials, proofs=proofs,
     )  # fmt: skip
     return search, drive(search, show, jobs=jobs)
 
@@ -102,7 +103,7 @@ def searched(
 def found(search: Bisect) -> tuple[object, ...]:
     return (
         search.status, search.signature, search.last_good, search.first_bad, search.unknown,
-        search.bad_ranges, search.fixed_in, search.newest, search.disagreeing,
+        search.since, search.bad_ranges, search.fixed_in, search.newest, search.disagreeing,
         search.requirement("it", Version("1.0")),
     )  # fmt: skip
 
@@ -125,25 +126,35 @@ def histories(draw: st.DrawFn) -> tuple[list[Version], str]:
     return releases, draw(letters)
 
 
-def assert_claim(search: Bisect, releases: Sequence[Version], shown: str, log: Log) -> None:
+def assert_claim(
+    search: Bisect, releases: Sequence[Version], shown: str, log: Log, *, red: str, proofs: int
+) -> None:
+    """`red`: the letters that count as a failure."""
     letters = dict(zip(releases, shown, strict=True))
     tested = {ask.version for ask in log.asks}
     assert search.last_good
     assert search.first_bad
     bad = letters[search.first_bad]
-    assert bad in "FoT"
-    assert SHOWN[bad].signature == search.signature
+    (sought,) = (each for each in red if SHOWN[each].signature == search.signature)
     for first, last in search.bad_ranges:
+        inside = [letters[each] for each in sorted(tested) if first <= each <= last]
+        assert inside[0] in red
+        assert inside[-1] in red
+        assert sought in inside
+        assert "." not in inside
         below = max(each for each in tested if each < first and letters[each] == ".")
         above = [each for each in tested if each > last and letters[each] == "."]
         edges = [(below, first), *([(last, min(above))] if above else [])]
         for low, high in edges:
             between = [each for each in releases if low < each < high]
             assert set(between) <= tested
-            assert not {".", bad} & {letters[each] for each in between}
+            assert not {".", *red} & {letters[each] for each in between}
         for side in {each for edge in edges for each in edge}:
-            assert sum(ask.version == side for ask in log.asks) == 2
-            assert letters[side] in {".", bad}
+            assert log.runs(str(side)) == proofs
+            assert letters[side] in {".", *red}
+    first, last = search.bad_ranges[0]
+    seen = [each for each in tested if first <= each <= last and letters[each] == sought]
+    assert search.since == (None if bad == sought else min(seen))
     assert (search.last_good, search.first_bad) == (
         max(each for each in tested if each < search.first_bad and letters[each] == "."),
         search.bad_ranges[0][0],
@@ -159,6 +170,7 @@ def assert_claim(search: Bisect, releases: Sequence[Version], shown: str, log: L
     assert search.newest.version == releases[-1]
     assert search.newest.outcome is SHOWN[shown[-1]].outcome
     assert search.newest.same_signature == (shown[-1] == bad)
+    assert all(log.runs(str(each)) <= proofs for each in releases)
     line = search.requirement("it", releases[0])
     admits = SpecifierSet(line.removeprefix("it"), prereleases=True)
     assert admits.contains(search.last_good)
@@ -167,21 +179,27 @@ def assert_claim(search: Bisect, releases: Sequence[Version], shown: str, log: L
 
 
 @settings(max_examples=200, deadline=None)
-@given(histories(), st.integers(1, 5), st.booleans(), st.data())
+@given(histories(), st.integers(1, 5), st.booleans(), st.integers(2, 6), st.data())
 def test_the_claim_holds_in_any_history(
     history: tuple[list[Version], str],
     jobs: int,
     scan: bool,  # noqa: FBT001
+    proofs: int,
     data: st.DataObject,
 ) -> None:
     releases, shown = history
+    sought = data.draw(st.sampled_from([None, "sought"]))
+    red = "F" if sought else "FoT"
     bad = data.draw(st.integers(1, len(releases) - 1))
 
     def show(ask: Ask) -> Answer:
         return SHOWN[shown[releases.index(ask.version)]]
 
     def search_with(jobs: int) -> tuple[Bisect, Log]:
-        search = Bisect(releases, good=releases[0], bad=releases[bad], jobs=jobs, scan=scan)
+        search = Bisect(
+            releases, good=releases[0], bad=releases[bad], jobs=jobs, scan=scan, sought=sought,
+            proofs=proofs,
+        )  # fmt: skip
         return search, drive(search, show, jobs=jobs, rng=Random(7))  # noqa: S311 - no secret
 
     search, log = search_with(1)
@@ -193,12 +211,12 @@ def test_the_claim_holds_in_any_history(
         case "all-bad":
             assert shown[0] in "FoT"
         case "no-failure":
-            assert not tested & set("FoT")
+            assert not tested & set(red)
         case "inconclusive":
             top = shown[1 : bad + 1].rstrip("iu")
             assert shown[0] in "iue" or not top or top.endswith("e")
         case "found" | "hole":
-            assert_claim(search, releases, shown, log)
+            assert_claim(search, releases, shown, log, red=red, proofs=proofs)
 
 
 @settings(max_examples=150, deadline=None)
@@ -244,17 +262,29 @@ def test_recorded_breaks(case: dict[str, str], jobs: int) -> None:
     newest = "F" if case["same_failure_at_newest"] else "o"
     history = {str(each): "." for each in good} | {str(each): "F" for each in bad}
     history[str(bad[-1])] = newest
-    search, log = searched(history, jobs=jobs, sought="sought")
-    if newest == "F":
-        assert search.status == "found"
-        assert (search.last_good, search.first_bad) == (good[-1], bad[0])
-        assert search.requirement(case["package"], good[0]) == case["requirement"]
-        assert len(log.asks) <= log2(len(history)) + (6 if jobs < 4 else 7)
+    search, log = searched(history, jobs=jobs)
+    assert search.status == "found"
+    assert (search.last_good, search.first_bad) == (good[-1], bad[0])
+    assert search.requirement(case["package"], good[0]) == case["requirement"]
+    assert search.newest
+    assert search.newest.same_signature == (newest == "F")
+    assert search.since == (None if newest == "F" else bad[-1])
+    assert len(log.asks) <= log2(len(history)) + (6 if jobs < 4 else 8)
     search, log = searched(history, jobs=jobs, bad=str(bad[-2]))
     assert (search.status, search.last_good, search.first_bad) == ("found", good[-1], bad[0])
     assert search.requirement(case["package"], good[0]) == case["requirement"]
     assert search.newest
     assert search.newest.same_signature == (newest == "F")
+
+
+@pytest.mark.parametrize("since", ["8.0.2", "8.1.2", "8.4.2", "9.2.0"])
+def test_a_failure_that_changed_costs_no_more(since: str) -> None:
+    case = RECORDED["script-pytest8-nose-setup"]
+    history = {each: "o" if Version(each) < Version(since) else "F" for each in case["bad"].split()}
+    search, log = searched({**dict.fromkeys(case["good"].split(), "."), **history})
+    assert (str(search.last_good), str(search.first_bad)) == ("7.4.4", "8.0.0")
+    assert str(search.since) == since
+    assert len(log.asks) <= log2(len(history) + 1) + 6
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -378,14 +408,57 @@ def test_what_cannot_be_tested_is_between_and_left_out() -> None:
     assert search.requirement("it", Version("1.0.0")) == "it<1.0.1"
 
 
-def test_another_failure_is_no_answer() -> None:
-    history = {"1.0": ".", "1.1": "o", "1.2": "T", "2.0": "F", "3.0": "F"}
-    search, _ = searched(history)
-    assert search.unknown == tuple(versions("1.1 1.2"))
-    search, _ = searched({**history, "1.2": ".", "3.0": "T"})
-    assert (search.signature, str(search.first_bad)) == ("timeout", "3.0")
-    search, _ = searched({**history, "3.0": "o"}, sought="sought")
+OTHERWISE = {"1.0": ".", "1.1": "o", "1.2": "T", "2.0": "F", "3.0": "F"}
+"""It breaks in one way, then in another one."""
+
+
+def test_the_first_release_that_fails_is_bad_however_it_fails() -> None:
+    search, log = searched(OTHERWISE)
+    assert (str(search.last_good), str(search.first_bad)) == ("1.0", "1.1")
+    assert (search.unknown, search.signature, str(search.since)) == ((), "sought", "2.0")
+    assert search.bad_ranges == ((Version("1.1"), Version("3.0")),)
+    assert search.newest
+    assert not search.newest.same_signature
+    assert log.runs("1.1") == 2
+    assert search.requirement("it", Version("1.0")) == "it<1.1"
+    search, _ = searched({**OTHERWISE, "3.0": "o"})
+    assert (search.since, search.newest and search.newest.same_signature) == (None, True)
+
+
+def test_another_failure_below_one_that_passes_is_another_matter() -> None:
+    search, _ = searched({**OTHERWISE, "1.2": ".", "3.0": "T"})
+    assert (search.signature, str(search.last_good)) == ("timeout", "1.2")
+    assert (str(search.first_bad), str(search.since)) == ("2.0", "3.0")
+
+
+def test_what_has_a_name_is_all_that_counts() -> None:
+    search, _ = searched(OTHERWISE, sought="sought")
+    assert (search.unknown, str(search.first_bad)) == (tuple(versions("1.1 1.2")), "2.0")
+    assert search.since is None
+    search, _ = searched({**OTHERWISE, "3.0": "o"}, sought="sought")
     assert (search.status, str(search.first_bad)) == ("found", "2.0")
+
+
+def test_a_failure_that_is_never_the_same_is_no_proof() -> None:
+    history = {"1.0": ".", "1.1": "oT", "2.0": "F", "3.0": "F"}
+    search, log = searched(history)
+    assert (search.status, log.runs("1.1")) == ("found", 3)
+    search, log = searched({**history, "1.1": "o...."})
+    assert (search.status, str(search.first_bad)) == ("found", "2.0")
+    assert search.disagreeing == (Version("1.1"),)
+
+
+@pytest.mark.parametrize(("proofs", "good", "bad"), [(1, 1, 1), (2, 2, 2), (4, 4, 4), (7, 7, 7)])
+def test_both_sides_are_proven_as_often_as_it_is_asked(proofs: int, good: int, bad: int) -> None:
+    search, log = searched({"1.0": ".", "1.1": ".", "2.0": "F", "3.0": "F"}, proofs=proofs)
+    assert search.status == "found"
+    assert (log.runs("1.1"), log.runs("2.0")) == (good, bad)
+    assert (log.runs("1.0"), log.runs("3.0")) == (1, 1)
+
+
+def test_a_failure_that_was_seen_nowhere_else_is_run_again() -> None:
+    _, log = searched({"1.0": ".", "2.0": "o", "3.0": "F"}, proofs=1)
+    assert (log.runs("1.0"), log.runs("2.0")) == (1, 2)
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 4])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nox_envs.outcome import Outcome, Trial
+from nox_envs.outcome import Failure, Outcome, Trial
 from nox_envs.report import as_json, as_markdown, as_terminal
 from nox_envs.report.bisected import needs_a_name
 from nox_envs.report.drawn import drawing
@@ -56,6 +56,12 @@ RANGE = replace(
     bad_ranges=(("3.0.2", "3.1.9"),),
     tested={**FOUND.tested, "3.0.0": "unknown", "3.0.1": "other", "3.0.2": "bad"},
 )
+OTHERWISE = replace(
+    FOUND,
+    tested={**FOUND.tested, "3.0.0": "other", "3.0.1": "other"},
+    newest=Newest(version="3.1.9", outcome=Outcome.FAIL, same_signature=False),
+)
+"""It fails in one way first, and in another one from 3.0.3 on."""
 COLUMNS = {"test-3.11": "3.11", "test-3.12": "3.12"}
 ALL = Commands(bisect="bisect", culprit="culprit")
 
@@ -208,6 +214,7 @@ def test_the_json() -> None:
                 "bad_ranges": [["3.0.0", "3.0.0"]],
                 "fixed_in": "3.0.1",
                 "newest": {"version": "3.1.9", "outcome": "pass", "same_signature": None},
+                "another_since": None,
                 "requirement": "werkzeug!=3.0.0",
                 "releases": ["2.3.8", "3.0.0", "3.0.1"],
                 "tested": {"2.3.8": "good", "3.0.0": "bad"},
@@ -411,6 +418,30 @@ def test_without_a_name() -> None:
 def test_the_latest_release(newest: Newest, sentence: str) -> None:
     text = told(report(replace(FOUND, newest=newest)))
     assert f"\nThe latest release, 3.1.9, {sentence} No other package was moved.\n" in text
+
+
+def test_a_failure_that_changes_later_on() -> None:
+    failure = Failure(signature="other", exception="AttributeError: url_quote")
+    changes = {"werkzeug": ("2.2.3", "3.0.3")}
+    trial = Trial(
+        id="t2", cell="test-3.11", python="3.11", outcome=Outcome.FAIL, failure=failure,
+        changes=changes,
+    )  # fmt: skip
+    subject = report(OTHERWISE, trials=(trial,))
+    text = told(subject)
+    assert text.startswith("werkzeug 3.0.0 is the first release that breaks you. 2.3.8 is the last")
+    assert "  |  3.0.0  ! ! . x (12) x  3.1.9\n" in text
+    assert "!: fails in another way" in text
+    assert (
+        "\nFrom 3.0.3 on it was seen to fail in another way: AttributeError: url_quote.\n"
+        "  To follow that failure alone:   nox -s bisect -- werkzeug --match REGEX\n"
+        "The latest release, 3.1.9, fails in that other way. No other package was moved.\n"
+    ) in text
+    found = as_json.to_dict(subject)["result"]["test-3.11"]
+    assert (found["first_bad"], found["another_since"]) == ("3.0.0", "3.0.3")
+    third = replace(OTHERWISE, tested={**OTHERWISE.tested, "3.1.9": "other"})
+    assert "3.1.9, fails in another way. " in told(report(third))
+    assert told(report(OTHERWISE, FOUND)).count("is the first release") == 2
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,19 @@ def guilty(*culprits: Guilty, **facts: Any) -> Blamed:
     return replace(FOUND, **{"culprits": culprits, "cure": {}, **facts})
 
 
+NOVEL = replace(URLLIB3, name="novel", before=None, after="1.0", requirement="")
+
+
+def test_what_brought_it_in_is_not_fine_where_it_goes_back_as_well() -> None:
+    cure = {"requests": "2.29.0", "urllib3": "1.26.20"}
+    assert first_line(report(guilty(URLLIB3, cure=cure))) == (
+        "urllib3 2.x, brought in by requests>=2.30, breaks you: add urllib3<2 to requirements.txt"
+    )
+    text = told(report(guilty(NOVEL, cure={"requests": "2.29.0", "novel": None})))
+    assert text.startswith("novel 1.0, brought in by requests>=2.30, breaks you.\n")
+    assert "It passes again with no novel and requests 2.29.0." in text
+
+
 # -- documents
 
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import tomli_w
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
-from nox_envs.errors import FileMissing, LockInvalid, NoxEnvsError, UsageError
+from nox_envs.errors import FileMissing, LockInvalid, NoxEnvsError, Unresolvable, UsageError
+from nox_envs.gather import Gathered
 from nox_envs.interpreter import Interpreter
-from nox_envs.upgrade.states import States
+from nox_envs.resolve.requests import Origin, Request, Wanted
+from nox_envs.upgrade.column import Column
+from nox_envs.upgrade.states import Between, State, States, completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nox_envs.upgrade.column import Column
+    from packaging.utils import NormalizedName
 
 SHA = "a" * 64
 REGISTRY = {"registry": "https://host/simple"}
@@ -60,8 +67,13 @@ def column(*own: str) -> Column:
 
 def read(states: States, name: str, text: str, *own: str) -> dict[str, str]:
     """The pins of a file with this text."""
+    return plain(state(states, name, text, *own).pins)
+
+
+def state(states: States, name: str, text: str, *own: str) -> State:
+    """What a file with this text says."""
     (states.base / name).write_text(text, encoding="utf-8")
-    return plain(states.read(name, column(*own)))
+    return states.read(name, column(*own))
 
 
 def plain(pins: Mapping[Any, Any]) -> dict[str, str]:
@@ -143,6 +155,114 @@ hashed==1.0 --hash=sha256:{}
     }
 
 
+def test_what_a_file_names_without_a_release_is_there(states: States) -> None:
+    text = "a==1.0\nopen>=1\ndemo\nodd ; python_version < '3'\n"
+    found = state(states, "requirements.txt", text, "demo")
+    assert (found.loose, found.is_whole) == (frozenset({"open"}), True)
+
+
+def test_a_uv_lock_may_have_more_than_a_cell(states: States) -> None:
+    assert not state(states, "uv.lock", uv_lock(package("a", "1.0"))).is_whole
+
+
+# -- between two states
+
+
+@dataclass
+class Solver:
+    """In the place of a planner: it knows what each release needs, and keeps what it can."""
+
+    needs: dict[str, list[str]]
+
+    def resolve(self, gathered: Gathered, _: object, *, keep: Any, **__: object) -> Any:
+        asked = gathered.wanted.requests
+        limits = {one.name: one.requirement.specifier for one in asked}
+        kept = {one.name: one.version for one in keep}
+
+        def solve(
+            waiting: list[Requirement], found: dict[NormalizedName, Version]
+        ) -> dict[NormalizedName, Version] | None:
+            if not waiting:
+                return found
+            name, rest = canonicalize_name(waiting[0].name), waiting[1:]
+            if name in found:
+                return solve(rest, found)
+            known = [Version(one.partition("==")[2]) for one in self.needs
+                     if one.startswith(f"{name}==")]  # fmt: skip
+            for version in sorted(known, key=lambda one: one != kept.get(name)):
+                if version in limits.get(name, SpecifierSet()):
+                    more = map(Requirement, self.needs[f"{name}=={version}"])
+                    if (answer := solve([*rest, *more], {**found, name: version})) is not None:
+                        return answer
+            return None
+
+        answer = solve([one.requirement for one in asked if not one.constraint], {})
+        if answer is None:
+            raise Unresolvable(reason="no")
+        return SimpleNamespace(pins=answer, packages=[])
+
+
+def solved(*asked: str) -> Column:
+    """A cell that asks for some packages, and stands at the good state."""
+    origin = Origin(file="requirements.txt", line=1, text="")
+    requests = tuple(Request(requirement=Requirement(one), origin=origin) for one in asked)
+    kept = [SimpleNamespace(name=name, version=version) for name, version in pins(GOOD).items()]
+    return Column(
+        place=cast("Any", SimpleNamespace(name="test", declaration=SimpleNamespace(build=()))),
+        planner=cast("Any", Solver(NEEDS)),
+        interpreter=PYTHON,
+        gathered=Gathered(
+            wanted=Wanted(interpreter=PYTHON, requests=requests),
+            project=None,
+            installs_project=False,
+            extras=(),
+            lowest=(),
+            directory=Path(),
+            pyproject=None,
+        ),
+        wheels={},
+        current=cast("Any", SimpleNamespace(packages=kept, pins={}, locals=())),
+        declared={},
+    )
+
+
+def pins(text: str) -> dict[NormalizedName, Version]:
+    each = [one.partition("==") for one in text.split()]
+    return {canonicalize_name(name): Version(version) for name, _, version in each}
+
+
+GOOD = "a==1.0 b==1.0 old==1.0 gone==1.0"
+BAD = "a==2.0 b==2.0 novel==1.0 new==1.0"
+NEEDS = {
+    "a==1.0": ["old"], "a==2.0": ["novel"], "old==1.0": [], "novel==1.0": [], "b==1.0": [],
+    "b==2.0": [], "new==1.0": [], "gone==1.0": [],
+}  # fmt: skip
+
+
+def test_a_state_is_completed_by_what_it_needs() -> None:
+    column = solved("a", "b", "new")
+    good = State(pins=pins("a==1.0"), loose=frozenset({canonicalize_name("b")}))
+    bad = State(pins=pins(BAD))
+    assert completed(column, good, bad) == pins("a==1.0 b==2.0")
+    assert completed(column, State(pins=pins("a==1.0 b==1.0")), State(pins=pins("old==1.0"))) == (
+        pins("a==1.0 b==1.0 old==1.0")
+    )
+    superset = State(pins=pins(GOOD), is_whole=False)
+    assert completed(column, superset, bad) == pins("a==1.0 b==1.0 old==1.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "closure"),
+    [("a", "a novel"), ("novel", "novel"), ("old", "a novel old"), ("b", "b"), ("gone", "gone"),
+     ("new", "new")],
+)  # fmt: skip
+def test_what_comes_and_goes_with_a_package(name: str, closure: str) -> None:
+    column = solved("a", "b", "new")
+    known = {one.name: getattr(column, one.name) for one in fields(Column)}
+    between = Between(**known, good=pins(GOOD), bad=pins(BAD))
+    assert between.closure(name) == frozenset(closure.split())
+
+
 def test_a_file_that_pins_nothing_is_a_mistake(states: States) -> None:
     with pytest.raises(UsageError, match=r"freeze\.txt pins nothing"):
         read(states, "freeze.txt", "flask\nrequests>=2\n")
@@ -211,8 +331,8 @@ def test_the_last_that_passed_in_its_own_cell(states: States) -> None:
         ("other", "pass", "5.0"),
     )
     record(states, "upgrade-20260103-000000", ("test", "fail", "6.0"))
-    label, pins = states.last_that_passed(column())
-    assert plain(pins) == {"a": "3.0"}
+    label, found = states.last_that_passed(column())
+    assert plain(found.pins) == {"a": "3.0"}
     assert label == "cache/campaigns/upgrade-20260102-000000/locks/pylock.1.toml"
 
 
@@ -224,15 +344,17 @@ def test_reports_that_are_none_are_passed_over(states: States) -> None:
         (directory / "report.json").write_text(text, encoding="utf-8")
     record(states, "upgrade-20260105-000000", ("test", "pass", "2.0"))
     (states.campaigns / "upgrade-20260105-000000/locks/pylock.0.toml").unlink()
-    assert plain(states.last_that_passed(column())[1]) == {"a": "1.0"}
+    assert plain(states.last_that_passed(column())[1].pins) == {"a": "1.0"}
 
 
 def test_the_last_that_passed_in_whatever_campaign(states: States) -> None:
     record(states, "upgrade-20260101-000000", ("test", "pass", "1.0"))
     record(states, "bisect-20260102-000000", ("test", "pass", "2.0"))
-    assert plain(states.last_that_passed(column())[1]) == {"a": "2.0"}
+    assert plain(states.last_that_passed(column())[1].pins) == {"a": "2.0"}
 
 
 def test_nothing_has_passed_yet(states: States) -> None:
-    with pytest.raises(UsageError, match="there is no lock with which test has passed"):
+    with pytest.raises(
+        UsageError, match="no earlier campaign has kept a lock with which test passed"
+    ):
         states.last_that_passed(column())
