@@ -9,12 +9,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from nox_envs.report import bisected, blamed, floored
+from nox_envs.report import bisected, blamed, floored, gridded
 from nox_envs.report.document import SCHEMA, changes, document
-from nox_envs.report.facts import BisectReport, CulpritReport, FloorsReport, UpgradeReport
+from nox_envs.report.facts import (
+    BisectReport,
+    CulpritReport,
+    FloorsReport,
+    MatrixReport,
+    UpgradeReport,
+)
 
 if TYPE_CHECKING:
-    from nox_envs.report.facts import Candidate, Fresh, Judgement, Report
+    from nox_envs.report.facts import Candidate, Fresh, Guilty, Judgement, Line, Report
 
 __all__ = ["SCHEMA", "dumps", "to_dict"]
 
@@ -39,18 +45,22 @@ def to_dict(report: Report) -> dict[str, Any]:
             return floored.to_dict(report)
         case CulpritReport():
             return blamed.to_dict(report)
+        case MatrixReport():
+            return gridded.to_dict(report)
         case _:
             raise TypeError(f"no document for {type(report).__name__}")
 
 
 def _upgrade(report: UpgradeReport) -> dict[str, Any]:
-    return document(
+    whole = document(
         report,
         "upgrade",
         about={
             "dependencies": report.dependencies,
             "files": list(report.files),
             "pinned": report.pinned,
+            "lines": [_line(one) for one in report.lines],
+            "exhausted": dict(report.exhausted),
         },
         answer={
             "candidates": [_candidate(one) for one in report.candidates],
@@ -58,6 +68,14 @@ def _upgrade(report: UpgradeReport) -> dict[str, Any]:
             "fresh": {name: _fresh(one) for name, one in report.fresh.items()},
         },
     )
+    entries = whole["baseline"].values()
+    for entry, baseline in zip(entries, report.baseline.values(), strict=False):
+        entry["may_fail"] = baseline.may_fail
+    return whole
+
+
+def _line(line: Line) -> dict[str, str]:
+    return {"place": line.place, "before": line.before, "after": line.after}
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
@@ -68,6 +86,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "latest": candidate.latest,
         "places": list(candidate.places),
         "lifted": list(candidate.lifted),
+        "unsupported": dict(candidate.unsupported),
         "verdicts": {name: _judgement(one) for name, one in candidate.verdicts.items()},
     }
 
@@ -82,6 +101,21 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "failing": dict(judgement.failing),
         "unexercised": judgement.unexercised,
         "log": judgement.log,
+        "culprits": [_guilty(one) for one in judgement.culprits],
+    }
+
+
+def _guilty(guilty: Guilty) -> dict[str, Any]:
+    return {
+        "name": guilty.name,
+        "from": guilty.before,
+        "to": guilty.after,
+        "declared": guilty.declared,
+        "brought_in_by": list(guilty.brought_in_by),
+        "partners": list(guilty.partners),
+        "evidence": list(guilty.evidence),
+        "first_bad": guilty.first_bad,
+        "requirement": guilty.requirement,
     }
 
 
@@ -110,4 +144,5 @@ def _fresh(fresh: Fresh) -> dict[str, Any]:
         "trial": fresh.trial,
         "moved": changes(fresh.moved),
         "reason": fresh.reason,
+        "trials": list(fresh.trials),
     }

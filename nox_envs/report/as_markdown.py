@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nox_envs.report import bisected, blamed, floored, summary
+from nox_envs.report import bisected, blamed, floored, gridded, summary
 from nox_envs.report.columns import columns, folded
 from nox_envs.report.escape import code, html, inline
-from nox_envs.report.facts import BisectReport, CulpritReport, FloorsReport, UpgradeReport
+from nox_envs.report.facts import (
+    BisectReport,
+    CulpritReport,
+    FloorsReport,
+    MatrixReport,
+    UpgradeReport,
+)
 from nox_envs.report.marks import LONGEST, details, fitting, output, paragraph, table
 from nox_envs.report.words import count, moves
 
@@ -41,6 +47,8 @@ def render(report: Report, *, commands: Commands | None = None, longest: int = L
             return floored.markdown(report, commands=commands, longest=longest)
         case CulpritReport():
             return blamed.markdown(report, commands=commands, longest=longest)
+        case MatrixReport():
+            return gridded.markdown(report, commands=commands, longest=longest)
         case _:
             raise TypeError(f"no Markdown for {type(report).__name__}")
 
@@ -57,6 +65,8 @@ def _pieces(report: UpgradeReport, said: Summary) -> Iterator[str]:
     if said.apply:
         what, command = said.apply
         yield f"\n{what} {code(command)}\n" if command else f"\n{what}\n"
+    if said.lines:
+        yield details("Lines to paste", "\n".join(f"- {line}" for line in said.lines))
     yield from _versions(report)
     yield from _moved(report)
     for one in said.paragraphs:

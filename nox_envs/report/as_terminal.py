@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nox_envs.report import bisected, blamed, floored, summary
+from nox_envs.report import bisected, blamed, floored, gridded, summary
 from nox_envs.report.blocks import paragraphs, table, text
 from nox_envs.report.escape import plain
-from nox_envs.report.facts import BisectReport, CulpritReport, FloorsReport, UpgradeReport
+from nox_envs.report.facts import (
+    BisectReport,
+    CulpritReport,
+    FloorsReport,
+    MatrixReport,
+    UpgradeReport,
+)
 
 if TYPE_CHECKING:
     from nox_envs.report.facts import Report
@@ -34,6 +40,8 @@ def render(report: Report, *, commands: Commands | None = None, encoding: str = 
             return floored.terminal(report, commands=commands, encoding=encoding)
         case CulpritReport():
             return blamed.terminal(report, commands=commands, encoding=encoding)
+        case MatrixReport():
+            return gridded.terminal(report, commands=commands, encoding=encoding)
         case _:
             raise TypeError(f"no text for {type(report).__name__}")
 
@@ -52,4 +60,8 @@ def _next(said: Summary) -> list[str]:
     if said.apply:
         what, command = said.apply
         lines = [what, f"  {command}"] if command else [what]
+    if said.lines:
+        lines += ["Or paste:", *(f"  {line}" for line in said.lines)]
+    if said.see:
+        lines += ["Or see the lines first:", f"  {said.see}"]
     return [*lines, f"Report and logs: {said.place}"] if said.place else lines

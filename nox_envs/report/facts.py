@@ -22,10 +22,13 @@ __all__ = [
     "Fresh",
     "Guilty",
     "Judgement",
+    "Line",
+    "MatrixReport",
     "Newest",
     "Report",
     "SafeSet",
     "Status",
+    "Swept",
     "UpgradeReport",
 ]
 
@@ -50,6 +53,8 @@ class Baseline:
     known_failures: tuple[str, ...] = ()
     """Ids of tests that fail already; upgrades are then judged by others."""
     log: str = ""
+    may_fail: bool = False
+    """Whether the declaration lets the cell fail: it decides nothing for others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,7 @@ class Judgement:
     version: str | None = None
     """The highest release that was proven to pass; None where there is none newer than now."""
     reason: str = ""
-    """One line; empty where safe."""
+    """One line; where safe, why the latest release cannot be tried, or empty."""
     failing: Mapping[str, str] = field(default_factory=dict)
     """Failing tests and what they say, where the verdict is `breaks` or `capped`."""
     together_with: tuple[str, ...] = ()
@@ -73,6 +78,8 @@ class Judgement:
     """Of the run that decided, relative to the directory of the run."""
     searched: Literal["", "some", "all"] = "all"
     """How many of the releases between the answer and the target were run."""
+    culprits: tuple[Guilty, ...] = ()
+    """What came in with it, is no candidate, and is to blame; `reason` says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,8 @@ class Candidate:
     """Where it is declared: `requirements.txt:3`."""
     lifted: tuple[str, ...] = ()
     """Own bounds that were lifted to ask: `pyproject.toml:9 werkzeug<3`."""
+    unsupported: Mapping[str, str] = field(default_factory=dict)
+    """Why the latest release is not for the Python of a column: `3.3 needs Python >= 3.12`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,19 @@ class Fresh:
     moved: Changes = field(default_factory=dict)
     """What differs from the environment in which the set was proven."""
     reason: str = ""
+    trials: tuple[str, ...] = ()
+    """The runs of it that passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A requirement of the user's, and what takes its place where the set is taken."""
+
+    place: str
+    """`requirements.txt:3`."""
+    before: str
+    """`flask==2.2.2`."""
+    after: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +187,10 @@ class UpgradeReport(Report):
     """How many dependencies are declared."""
     pinned: bool = True
     """Whether the project pins its dependencies, as applications do."""
+    lines: tuple[Line, ...] = ()
+    """What to paste; empty where another tool writes the file."""
+    exhausted: Mapping[str, str] = field(default_factory=dict)
+    """Why a column was not tried to its end: `--max-trials 9 were used up`."""
     words: tuple[str, ...] = ()
     """What narrows or steers it on the command line, to be repeated where it is written down."""
 
@@ -312,3 +338,45 @@ class CulpritReport(Report):
     bad: str
     result: Mapping[str, Blamed]
     """By column."""
+
+
+# -- matrix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What the matrix showed of one cell."""
+
+    session: str
+    python: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    """What names its values, by the parameter of the axis."""
+    outcome: Outcome | None
+    """None where it was not run: there is no interpreter, or the matrix was stopped."""
+    seconds: float = 0.0
+    """For the session's function alone."""
+    trials: tuple[str, ...] = ()
+    """The run that decided, and the one that was to confirm it."""
+    same_as: str | None = None
+    """The cell whose run counts for this one, too."""
+    cached: str | None = None
+    """When it passed, where it was not run again; RFC 3339."""
+    may_fail: bool = False
+    reason: str = ""
+    """One line: why it is not `pass`."""
+    hints: tuple[str, ...] = ()
+    """What to do about it."""
+    excerpt: str = ""
+    """The end of the log, where no failure shows more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixReport(Report):
+    """What a `matrix` campaign found."""
+
+    cells: Mapping[str, Swept]
+    """By name, in the order of the declaration."""
+    narrowed: bool = False
+    """Whether only some of the declared cells were chosen."""
+    posargs: tuple[str, ...] = ()
+    """What was handed to the sessions, to be repeated where they are run again."""

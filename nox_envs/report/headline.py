@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nox_envs.report.view import UpgradeView, View
 
 
-__all__ = ["body", "gaps", "headline", "title", "why_red"]
+__all__ = ["blocking", "body", "gaps", "headline", "lenient", "title", "why_red"]
 
 
 def __dir__() -> list[str]:
@@ -87,14 +87,17 @@ def _interrupted(view: UpgradeView) -> str:
 def _cannot_tell(view: UpgradeView) -> str:
     if view.report.error:
         return ended(f"Cannot tell: {view.show(view.report.error)}")
-    if view.red:
-        return f"Cannot tell: {why_red(view, view.red_groups[0])}"
+    if red := blocking(view):
+        return f"Cannot tell: {why_red(view, red)}"
     reasons = [reason for one in view.outdated if (reason := _doubt(one))]
     if reasons:
         total = f"{len(reasons)} of {count(len(view.outdated), 'newer release')}"
         return ended(f"Cannot tell: {total} could not be tested: {view.show(reasons[0])}")
     if not view.tested:
         return "Cannot tell: nothing was tested."
+    if view.report.exhausted:
+        why = view.show(next(iter(view.report.exhausted.values())))
+        return f"Cannot tell: {why} before one set had passed everywhere."
     return "Cannot tell: no set was run to its end."
 
 
@@ -103,6 +106,17 @@ def _doubt(candidate: Candidate) -> str:
         if judgement.verdict is Verdict.INCONCLUSIVE:
             return judgement.reason or "the reason is not known"
     return ""
+
+
+def lenient(view: View[Report]) -> frozenset[str]:
+    """The columns that may fail."""
+    return frozenset(name for name, base in view.report.baseline.items() if base.may_fail)
+
+
+def blocking(view: View[Report]) -> tuple[str, ...]:
+    """Columns that are red, and for whose sake there is no answer; empty where there are none."""
+    groups = view.red_groups
+    return next((names for names in groups if not lenient(view).issuperset(names)), ())
 
 
 def why_red(view: View[Report], names: tuple[str, ...]) -> str:
@@ -160,9 +174,15 @@ def _proof(view: UpgradeView, subject: str) -> str:
     often = "" if runs == 1 else " twice" if runs == 2 else f" {runs} times"  # noqa: PLR2004
     but = f", apart from {count(len(view.known), 'test')} that failed before"
     said = f"{subject} passed{often} on {view.where(view.proven)}{but if view.known else ''}."
-    if view.not_asked:
-        said += f" It was not run on {view.where(view.not_asked)}."
-    return said
+    return " ".join([said, *_not_run(view)])
+
+
+def _not_run(view: UpgradeView) -> list[str]:
+    may_fail = lenient(view)
+    others = [name for name in view.not_asked if name not in may_fail]
+    said = [f"It was not run on {view.where(others)}."] if others else []
+    left = [name for name in view.not_asked if name in may_fail]
+    return [*said, *([f"It was not run on {view.where(left)}, which may fail."] if left else [])]
 
 
 def _left(view: UpgradeView) -> str:
@@ -244,9 +264,7 @@ def body(view: UpgradeView) -> str:
 
 
 def _untested(view: UpgradeView) -> list[str]:
-    said = gaps(view)
-    if view.not_asked:
-        said.append(f"It was not run on {view.where(view.not_asked)}.")
+    said = [*gaps(view), *_not_run(view)]
     if view.red:
         said.append(f"There is no answer for {view.where(view.red)}.")
     if view.known:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report.columns import folded
-from nox_envs.report.headline import why_red
+from nox_envs.report.headline import blocking, lenient, why_red
 from nox_envs.report.words import count, ended, joined, moves, some
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def paragraphs(view: UpgradeView) -> list[Paragraph]:
     said = [one for candidate in candidates for one in _about(view, candidate)]
     for verdict, words in _GROUPED.items():
         said += _grouped(view, verdict, words)
-    return [*said, *_no_answers(view), *_failing_before(view), *_afresh(view),
+    return [*said, *_cut_short(view), *_no_answers(view), *_failing_before(view), *_afresh(view),
             *_lifted(view), *kept(view)]  # fmt: skip
 
 
@@ -75,6 +75,9 @@ def _about(view: UpgradeView, candidate: Candidate) -> list[Paragraph]:
     if not said and candidate in view.left and safe and not ended_early:
         what = f"{view.show(candidate.name)} {view.show(candidate.target)}"
         rest = ", but no release of it passed on all columns together with the others."
+        if candidate.unsupported:
+            why = joined(list(map(view.show, dict.fromkeys(candidate.unsupported.values()))))
+            rest = f", but {why}."
         said.append(Paragraph(head=f"{what} passes", rest=rest, tests={}))
     return said
 
@@ -129,7 +132,8 @@ def _breaks(view: UpgradeView, what: str, on: str, judgement: Judgement) -> tupl
     """The statement, and its reason where no test tells."""
     if judgement.failing:
         return f"{what} breaks {count(len(judgement.failing), 'test')}{on}", ""
-    because = f": {view.show(judgement.reason)}" if judgement.reason else ""
+    told = judgement.reason and not judgement.culprits  # It stands in the table.
+    because = f": {view.show(judgement.reason)}" if told else ""
     return f"{what} breaks your tests{on}", because
 
 
@@ -190,13 +194,35 @@ def _grouped(view: UpgradeView, verdict: Verdict, words: str) -> list[Paragraph]
 def _no_answers(view: UpgradeView) -> list[Paragraph]:
     """Columns that are red, but for the one that the first line speaks of."""
     told = not view.is_answered and view.report.status != "interrupted" and not view.report.error
+    first = blocking(view) if told else ()
+    may_fail = lenient(view)
     return [
         Paragraph(
-            head=f"No answer for {view.where(names)}",
+            head=f"No answer for {view.where(names)}"
+            f"{', which may fail' if may_fail.issuperset(names) else ''}",
             rest=f": {why_red(view, names)}",
             tests={},
         )
-        for names in view.red_groups[int(told) :]
+        for names in view.red_groups
+        if names != first
+    ]
+
+
+def _cut_short(view: UpgradeView) -> list[Paragraph]:
+    """Columns that were not tried to their end, where no verdict says so."""
+    silent = {
+        name: why
+        for name, why in view.report.exhausted.items()
+        if all(name not in one.verdicts or one.verdicts[name].reason != why
+               for one in view.report.candidates)
+    }  # fmt: skip
+    return [
+        Paragraph(
+            head=f"{view.show(silent[names[0]])}{view.on(names)}",
+            rest=": not all of it was tried.",
+            tests={},
+        )
+        for names in folded(silent)
     ]
 
 

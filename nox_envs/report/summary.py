@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nox_envs.outcome import Verdict
 from nox_envs.report.columns import folded
 from nox_envs.report.escape import plain
-from nox_envs.report.headline import body, headline, title
+from nox_envs.report.headline import body, headline, lenient, title
 from nox_envs.report.paragraphs import paragraphs
 from nox_envs.report.view import Commands, UpgradeView
 from nox_envs.report.words import some
@@ -31,6 +31,7 @@ def __dir__() -> list[str]:
 _MOST_COLUMNS = 6
 _MOST_SAFE_ROWS = 12
 _MOST_PLACES = 8
+_MOST_LINES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,10 @@ class Summary:
     paragraphs: tuple[Paragraph, ...]
     apply: tuple[str, str] | None
     """What to do next and its command; None where there is nothing to write."""
+    lines: tuple[str, ...]
+    """What can be pasted instead."""
+    see: str
+    """The command that shows them, where they are too many to be shown here."""
     place: str
     """Where the report and the logs lie."""
 
@@ -84,6 +89,7 @@ def summarise(
     Unless `full`, a table that is too wide or too long to be read is folded.
     """
     view = UpgradeView(report, show, commands or Commands())
+    lines = _lines(view)
     return Summary(
         title=title(view),
         headline=headline(view),
@@ -91,6 +97,8 @@ def summarise(
         table=_table(view, full=full),
         paragraphs=tuple(paragraphs(view)),
         apply=_apply(view),
+        lines=lines if full or len(lines) <= _MOST_LINES else (),
+        see="" if full or len(lines) <= _MOST_LINES else _command(view, "--dry-run"),
         place=show(report.directory) if report.directory else "",
     )
 
@@ -100,8 +108,12 @@ def _table(view: UpgradeView, *, full: bool) -> Table:
         name: tuple(_cell(view, one, name) for one in view.report.candidates)
         for name in view.report.columns
     }
-    groups = folded(grid)
-    labels = tuple(view.columns.header(names, view.show) for names in groups)
+    may_fail = lenient(view)
+    groups = folded({name: (cells, name in may_fail) for name, cells in grid.items()})
+    labels = tuple(
+        view.columns.header(names, view.show) + (" (may fail)" if names[0] in may_fail else "")
+        for names in groups
+    )
     places = range(len(view.report.candidates))
     cells = [tuple(grid[names[0]][place] for names in groups) for place in places]
     if len(groups) > _MOST_COLUMNS and not full:
@@ -161,13 +173,16 @@ def _row(view: UpgradeView, candidate: Candidate, cells: tuple[str, ...]) -> Row
 
 
 def _notes(view: UpgradeView, candidate: Candidate) -> list[str]:
-    notes = []
+    blamed = [one.reason for one in candidate.verdicts.values() if one.culprits]
+    notes = [view.show(reason) for reason in dict.fromkeys(blamed)]
     capped = view.judged(candidate, Verdict.CAPPED)
-    if capped:
+    if capped and not blamed:
         failing = any(candidate.verdicts[name].failing for name in capped)
         verb = "fails" if failing else "does not pass"
         notes.append(f"{view.show(candidate.target)} {verb} on {view.where(capped)}")
-    elif candidate.target != candidate.latest and candidate.name in view.common:
+    notes += map(view.show, dict.fromkeys(candidate.unsupported.values()))
+    untried = candidate.target != candidate.latest and candidate.name in view.common
+    if untried and not notes:
         notes.append(f"{view.show(candidate.latest)} was not tried")
     companions = {name for one in candidate.verdicts.values() for name in one.together_with}
     if candidate.name in view.common and companions:
@@ -176,6 +191,21 @@ def _notes(view: UpgradeView, candidate: Candidate) -> list[str]:
     if candidate.name in view.common and unused:
         notes.append(f"your tests never import it{view.on(unused)}")
     return notes
+
+
+def _lines(view: UpgradeView) -> tuple[str, ...]:
+    """As `requirements.txt:3   flask==2.2.2 -> flask==3.1.3`."""
+    if not view.report.files or _apply(view) is None:
+        return ()
+    return tuple(
+        f"{view.show(one.place)}   {view.show(one.before)} -> {view.show(one.after)}"
+        for one in view.report.lines
+    )
+
+
+def _command(view: UpgradeView, option: str) -> str:
+    words = plain(shlex.join([option, *view.report.words]))
+    return f"nox -s {view.commands.upgrade} -- {words}"
 
 
 def _apply(view: UpgradeView) -> tuple[str, str] | None:
@@ -191,6 +221,5 @@ def _apply(view: UpgradeView) -> tuple[str, str] | None:
         text = f"Write {which} where {declared} declared, {where}:   {lines}"
         return (text, "") if places else None
     files = view.named(view.report.files)
-    words = plain(shlex.join(["--apply", *view.report.words]))
-    command = f"nox -s {view.commands.upgrade} -- {words}"
-    return f"Write {which} to {files} (uses this result, tests nothing again):", command
+    what = f"Write {which} to {files} (uses this result, tests nothing again):"
+    return what, _command(view, "--apply")

@@ -70,8 +70,12 @@ class Bench:
         *,
         frees_others: bool = False,
         held: Mapping[NormalizedName, SpecifierSet] | None = None,
+        most: int | None = None,
     ) -> None:
-        """`frees_others`: other declarations give way where they have to; `held`: always so."""
+        """`frees_others`: other declarations give way where they have to; `held`: always so.
+
+        What would be more than `most` trials is refused.
+        """
         self.column = column
         self.prospects: dict[str, Prospect] = {}
         self.targets: dict[str, Version] = {}
@@ -84,12 +88,15 @@ class Bench:
         """What the command line names and this column cannot try, and why."""
         self.unresolved: dict[str, tuple[Outcome, str]] = {}
         """What goes with nothing at its target, and why."""
+        self.unsupported: dict[str, str] = {}
+        """Why the latest release is not for this Python."""
         self.known_failures: frozenset[str] = frozenset()
         """Tests that fail as it stands now; others decide."""
         self._frees_others = frees_others
         self._held = dict(held or {})
+        self.options = options
+        self._left = most
         self._trials = trials
-        self._options = options
         self._memory: dict[tuple[str, int], Result] = {}
         self._locks: dict[tuple[tuple[str, Version], ...], Lock] = {}
         self._guard = threading.Lock()
@@ -113,7 +120,7 @@ class Bench:
 
         Raises a `NoxEnvsError`.
         """
-        options, pins = self._options, self.column.current.pins
+        options, pins = self.options, self.column.current.pins
         fixed = {name for name in options.asked
                  if name not in self.column.declared and self._is_fixed(name)}  # fmt: skip
         for name in fixed:
@@ -146,7 +153,25 @@ class Bench:
                 one = replace(one, verdict=Verdict.INFEASIBLE, reason=self._reason(refusal))
             if one.target is not None or one.verdict is not None:
                 self.prospects[str(name)] = one
+            if not options.asked.get(name) and name not in options.hold:
+                self._note_support(one, releases)
         self._aim()
+
+    def _note_support(self, one: Prospect, releases: Releases) -> None:
+        """Remember what keeps the latest release from this Python."""
+        python = self.column.admission(prerelease=False).python
+        latest = [each for each in releases if each.version == one.latest]
+        if not latest or (one.target or one.current) >= latest[0].version:
+            return
+        wanted = next((each.requires_python for each in latest[0].files if not each.yanked), None)
+        if wanted is None or latest[0].admits(python):
+            return
+        clauses = sorted(
+            f"{each.operator} {each.version}"
+            for each in wanted
+            if not each.contains(python, prereleases=True)
+        )
+        self.unsupported[str(one.name)] = f"{one.latest} needs Python {', '.join(clauses)}"
 
     def _is_fixed(self, name: NormalizedName) -> bool:
         requests = self.column.gathered.wanted.requests
@@ -154,7 +179,7 @@ class Bench:
 
     def _refusal(self, one: Prospect, releases: Releases) -> NoxEnvsError | None:
         """Why the release that the command line names cannot be tried on this column."""
-        wanted = self._options.asked.get(one.name)
+        wanted = self.options.asked.get(one.name)
         if not wanted or one.target is not None or one.verdict or one.current in wanted:
             return None
         there = [each for each in releases if wanted.contains(each.version, prereleases=True)]
@@ -302,6 +327,76 @@ class Bench:
         """What was seen to depend on a package, directly."""
         return tuple(sorted(one for one, found in self._requires.items() if name in found))
 
+    # -- what moves with a candidate
+
+    def company(self, base: Pins, name: str) -> tuple[Pins, Pins]:
+        """What else a candidate moves beside a set, and is no candidate: before and after."""
+        try:
+            before = self._resolve(base).pins
+            after = self._resolve({**base, name: self.targets[name]}).pins
+        except NoxEnvsError:
+            return {}, {}
+        moved = {
+            str(other): (old, new)
+            for other in before.keys() & after.keys() - {canonicalize_name(each) for each in base}
+            if str(other) not in self.targets
+            and (old := before[other]) and (new := after[other]) and old != new
+        }  # fmt: skip
+        return ({other: old for other, (old, _) in moved.items()},
+                {other: new for other, (_, new) in moved.items()})  # fmt: skip
+
+    def company_closures(
+        self, base: Pins, before: Pins, after: Pins
+    ) -> tuple[dict[str, frozenset[str] | None], set[frozenset[str]]]:
+        """What of `after` has to move with each, where all others are as in `before`."""
+        found: dict[str, frozenset[str] | None] = {}
+        for name, version in after.items():
+            others = {canonicalize_name(other): _range(old, after[other])
+                      for other, old in before.items() if other != name}  # fmt: skip
+            fixed = self._fixed({**base, **before, name: version})
+            try:
+                try:
+                    lock = self.column.resolve(fixed)
+                except Unresolvable:
+                    lock = self.column.resolve({**fixed, **others})
+            except NoxEnvsError:
+                found[name] = None
+                continue
+            found[name] = frozenset({name}) | {
+                other for other, old in before.items()
+                if lock.pins.get(canonicalize_name(other)) != old
+            }  # fmt: skip
+        return found, set()
+
+    def brought_in_by(self, base: Pins, name: str, other: str, version: Version) -> tuple[str, ...]:
+        """Who asks for a release of another package, as `requests>=2.30`."""
+        if name not in self.requirers(other):
+            return self.requirers(other)
+        current, target = self.prospects[name].current, self.targets[name]
+        releases = self.releases_between(name, current, target)
+        low, high = 0, len(releases) - 1
+        while low < high:
+            middle = (low + high) // 2
+            fixed = self._fixed({**base, name: releases[middle], other: version})
+            try:
+                self.column.resolve(fixed)
+            except NoxEnvsError:
+                low = middle + 1
+            else:
+                high = middle
+        text = str(releases[low])
+        short = text.removesuffix(".0") if text.count(".") > 1 else text
+        return (f"{name}>={short}" if low else name,)
+
+    def releases_between(self, name: str, low: Version, high: Version) -> list[Version]:
+        """Both, and what can be tried between them, ascending."""
+        found = self.column.releases(canonicalize_name(name))
+        if isinstance(found, NotThere | Unreachable):
+            return [low, high]
+        admission = self.column.admission(prerelease=self.options.pre)
+        inside = (each.version for each in found if admission.admits(each))
+        return [low, *sorted(each for each in inside if low < each < high), high]
+
     def highest_feasible(self, base: Pins, name: str) -> Version | str:
         """The newest release of a candidate that resolves beside a set; or why there is none.
 
@@ -336,6 +431,10 @@ class Bench:
         known = self._memory.get(memory)
         if known is not None:
             return self.accepts(known)
+        with self._guard:
+            if self._left == 0:
+                return Result(outcome=Outcome.ERROR, is_refused=True)
+            self._left = None if self._left is None else self._left - 1
         pins = {str(canonicalize_name(name)) for name, _ in want.pins}
         changes, moved = self._changes(lock, pins)
         try:
@@ -364,7 +463,7 @@ class Bench:
 
     def _limit(self) -> float | None:
         """Seconds for a run; the baseline itself tells, where nobody says it."""
-        options, declared = self._options, self.column.place.declaration.timeout
+        options, declared = self.options, self.column.place.declaration.timeout
         if options.timeout is not None:
             return options.timeout
         if declared is not None:
@@ -444,7 +543,7 @@ class Bench:
 
     @property
     def _keeps(self) -> bool:
-        return self._options.mode != "fresh"
+        return self.options.mode != "fresh"
 
     def _fixed(self, pins: Pins) -> dict[NormalizedName, SpecifierSet]:
         """Exactly these releases, and of all other candidates the current ones."""

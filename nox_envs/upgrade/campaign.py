@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -15,8 +15,18 @@ from nox_envs.report import progress
 from nox_envs.report.columns import columns
 from nox_envs.report.facts import Baseline
 from nox_envs.upgrade.bench import Bench, near
+from nox_envs.upgrade.culprit import Culprit
 from nox_envs.upgrade.drive import Driver
-from nox_envs.upgrade.quests import CapQuest, Quest, Result, SearchQuest, SetQuest, Want
+from nox_envs.upgrade.quests import (
+    BlameQuest,
+    Bounded,
+    CapQuest,
+    Quest,
+    Result,
+    SearchQuest,
+    SetQuest,
+    Want,
+)
 from nox_envs.upgrade.search import Search
 
 if TYPE_CHECKING:
@@ -34,6 +44,12 @@ __all__ = ["Campaign", "Patient", "Work", "baseline_of"]
 
 def __dir__() -> list[str]:
     return __all__
+
+
+_SEARCHED = 2
+"""How often a set that a search finds passes at most, before it is known what is offered."""
+_ACCUSING = 12
+"""Runs for the question who of those that move together breaks it, known ones included."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,6 +76,15 @@ class Work:
     common: list[str] = field(default_factory=list)
     """The runs of exactly the common set that passed."""
     fresh: Result | None = None
+    fresh_passes: list[str] = field(default_factory=list)
+    blames: dict[str, BlameQuest] = field(default_factory=dict)
+    """By candidate that breaks and moves others, which are no candidates."""
+    inner: dict[tuple[str, str], CapQuest] = field(default_factory=dict)
+    """The releases of one of these, by candidate and name."""
+    between: dict[tuple[str, str], list[Version]] = field(default_factory=dict)
+    brought: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    exhausted: bool = False
+    """Whether `--max-trials` kept it from being tried to its end."""
 
     @property
     def name(self) -> str:
@@ -105,7 +130,7 @@ class Campaign:
             places,
             trials=trials,
             cache=cache,
-            prepare=lambda column: _looked(Bench(column, trials, options)),
+            prepare=lambda column: _looked(Bench(column, trials, options, most=options.max_trials)),
         )
 
     @property
@@ -131,6 +156,7 @@ class Campaign:
         self._raise_caps()
         self._find_common()
         self._prove_fresh()
+        self._find_culprits()
         self._say(progress.closing(len(self._trials.trials), time.monotonic() - self._begun))
 
     def close(self) -> None:
@@ -155,10 +181,12 @@ class Campaign:
                 )
         self._refuse_unknown_holds(planned)
         for cell, bench in planned.items():
+            proofs = self._options.proofs
             search = Search(
                 sorted(bench.targets),
                 jobs=self._trials.place.jobs,
-                proofs=self._options.proofs,
+                # Only what is offered in the end has to pass more often.
+                proofs=None if proofs is None else min(proofs, _SEARCHED),
                 max_trials=self._options.max_trials,
             )
             quest = SearchQuest(bench.targets, search, closures=bench.closures)
@@ -182,6 +210,7 @@ class Campaign:
             quest = work.quest
             work.baseline = quest.baseline
             work.red = quest.search.baseline not in {None, Outcome.PASS}
+            work.exhausted = work.exhausted or quest.search.exhausted
             if work.red:
                 continue
             work.safe = quest.pins
@@ -192,8 +221,7 @@ class Campaign:
     def _raise_caps(self) -> None:
         """For what is left out: the highest release that passes together with the set."""
         left = {work.name: self._left_out(work) for work in self._green()}
-        most = self._options.max_trials or sys.maxsize
-        while any(left.values()) and len(self._trials.trials) < most:
+        while any(left.values()):
             quests = []
             for work in self._green():
                 if left[work.name]:
@@ -244,6 +272,8 @@ class Campaign:
         works = [work for work in self._green() if not work.place.cell.may_fail]
         if not works or any(work.red and not work.place.cell.may_fail for work in self.works):
             return
+        if any(work.quest.search.baseline is None for work in works):
+            return
         for candidate in self._proposals(works):
             common = self._narrow(works, candidate)
             if self._trials.place.stop.is_set():
@@ -279,23 +309,16 @@ class Campaign:
                      for name, version in work.part_of(common).items())  # fmt: skip
         while True:
             parts = {work.name: work.part_of(common) for work in works}
-            quests = [
-                (work, SetQuest(parts[work.name])) for work in works
-                if work.safe != parts[work.name]
-            ]  # fmt: skip
+            quests = [(work, quest) for work in works if (quest := self._proof(work, parts))]
             self._drive(quests)
             for work in works:
                 work.common = list(work.passes) if work.safe == parts[work.name] else []
-            red = []
+            if any(not quest.done and not quest.is_passing for _, quest in quests):
+                return None
+            red = [work for work, quest in quests if quest.result.outcome is not Outcome.PASS]
             for work, quest in quests:
-                if not quest.done:
-                    return None
-                if quest.result.outcome is not Outcome.PASS:
-                    red.append(work)
-                elif quest.pins:
-                    work.common = [quest.result.shown.trial.id] if quest.result.shown else []
-                else:
-                    work.common = self._baseline_trials(work)
+                if work not in red:
+                    self._believe(work, quest)
             if not red:
                 return common
             if not agreed:
@@ -304,8 +327,23 @@ class Campaign:
             gone = set(parts[red[0].name]) - set(smaller)
             common = {name: version for name, version in common.items() if name not in gone}
 
+    def _proof(self, work: Work, parts: Mapping[str, dict[str, Version]]) -> SetQuest | None:
+        """Has a part pass as often as it should; None where it has."""
+        part = parts[work.name]
+        if work.safe == part and (not part or len(work.passes) >= self._proofs):
+            return None
+        return SetQuest(part, proofs=self._proofs if part else 1)
+
+    def _believe(self, work: Work, quest: SetQuest) -> None:
+        """Note the runs of a part of the common set that passed."""
+        passes = quest.passes if quest.pins else self._baseline_trials(work)
+        work.common = list(dict.fromkeys([*work.common, *passes]))
+        if work.safe == quest.pins:
+            work.passes = list(work.common)
+
     def _search_within(self, work: Work, common: Mapping[str, Version]) -> dict[str, Version]:
-        search = Search(sorted(common), jobs=self._trials.place.jobs)
+        jobs, proofs = self._trials.place.jobs, self._options.proofs
+        search = Search(sorted(common), jobs=jobs, proofs=proofs)
         quest = SearchQuest(common, search, closures=work.bench.closures)
         inner = Work(place=work.place, bench=work.bench, quest=quest)
         self._drive([(work, Patient(inner))])
@@ -325,11 +363,63 @@ class Campaign:
         if self._options.mode is not None or not self.common:
             return
         works = [work for work in self._green() if not work.bench.column.is_locked]
-        quests = [(work, SetQuest(work.part_of(self.common), keep=False)) for work in works]
+        quests = [
+            (work, SetQuest(work.part_of(self.common), keep=False, proofs=self._proofs))
+            for work in works
+            if work.part_of(self.common)
+        ]
         self._drive(quests)
         for work, quest in quests:
-            if quest.results and quest.pins:
-                work.fresh = quest.result
+            if quest.results and (quest.done or quest.is_passing):
+                work.fresh, work.fresh_passes = quest.result, quest.passes
+
+    def _find_culprits(self) -> None:
+        """Whether what breaks is the candidate, or what came in with it."""
+        for work in self._green():
+            for name, rejection in work.quest.search.rejected.items():
+                ask = rejection.ask
+                if rejection.verdict is Verdict.BREAKS and ask is not None:
+                    base = {each: work.quest.targets[each] for each in ask.names - {name}}
+                    if frozenset(base) == work.quest.search.safe:
+                        self._suspect(work, name, base)
+        self._drive([(work, one) for work in self.works for one in work.blames.values()])
+        for work in self.works:
+            for name, quest in work.blames.items():
+                self._look_inside(work, name, quest)
+        self._drive([(work, one) for work in self.works for one in work.inner.values()])
+
+    def _suspect(self, work: Work, name: str, base: Mapping[str, Version]) -> None:
+        bench = work.bench
+        before, after = bench.company(base, name)
+        if not before:
+            return
+        after = {**after, name: bench.targets[name]}
+        work.blames[name] = BlameQuest(
+            name,
+            Culprit(sorted(after), jobs=self._trials.place.jobs, max_trials=_ACCUSING),
+            base=base,
+            before=before,
+            after=after,
+            closures=partial(bench.company_closures, base, before, after),
+        )
+
+    def _look_inside(self, work: Work, name: str, quest: BlameQuest) -> None:
+        """Which release of what has to be held is the first that breaks, and what asks for it."""
+        bench, beside = work.bench, {**quest.base, **quest.targets}
+        for other in quest.accused:
+            low, high = quest.before[other], quest.targets[other]
+            by = bench.brought_in_by({**quest.base, **quest.before}, name, other, high)
+            work.brought[name, other] = by
+            versions = bench.releases_between(other, low, high) if low < high else []
+            work.between[name, other] = versions
+            if quest.accused == {other} and len(versions) > 2:  # noqa: PLR2004 - something between
+                jobs = self._trials.place.jobs
+                work.inner[name, other] = CapQuest(beside, other, versions, jobs=jobs, fails=True)
+
+    @property
+    def _proofs(self) -> int:
+        """How often a set that is offered has to pass, where no search says so."""
+        return self._options.proofs or 1
 
     def _green(self) -> list[Work]:
         return [work for work in self.works if not work.red]
@@ -368,8 +458,11 @@ class Campaign:
             self._say(progress.all_at_once(number, shown, self._columns))
 
     def _drive(self, quests: Iterable[tuple[Work, Quest]]) -> None:
-        pairs = [(work.bench.settle, quest) for work, quest in quests]
+        bounded = [(work, Bounded(quest)) for work, quest in quests]
+        pairs = [(work.bench.settle, quest) for work, quest in bounded]
         self._driver.drive(pairs, after=self._tell_beginning)
+        for work, quest in bounded:
+            work.exhausted = work.exhausted or quest.is_cut
 
 
 def _looked(bench: Bench) -> Bench:

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
+from packaging.utils import canonicalize_name
+
+from nox_envs import _files
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report.facts import (
     Baseline,
     Candidate,
     Fresh,
+    Guilty,
     Judgement,
+    Line,
     SafeSet,
     Status,
     UpgradeReport,
 )
+from nox_envs.report.words import joined
+from nox_envs.resolve.requests import applies
+from nox_envs.upgrade import edits
 from nox_envs.upgrade.bench import VERDICTS
+from nox_envs.upgrade.bounds import requirement
 from nox_envs.upgrade.campaign import Campaign, Work, baseline_of
+from nox_envs.upgrade.candidates import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from packaging.requirements import Requirement
+    from packaging.utils import NormalizedName
     from packaging.version import Version
 
     from nox_envs.upgrade.candidates import Prospect
+    from nox_envs.upgrade.column import Column
     from nox_envs.upgrade.options import UpgradeOptions
-    from nox_envs.upgrade.quests import Result
+    from nox_envs.upgrade.quests import BlameQuest, Result
 
 __all__ = ["report"]
 
@@ -60,14 +78,23 @@ def report(
         status=_status(campaign, candidates, interrupted=interrupted),
         mode=options.mode or "keep",
         columns={place.name: place.python for place in campaign.places},
-        baseline={place.name: baseline[place.name] for place in campaign.places},
+        baseline={
+            place.name: replace(baseline[place.name], may_fail=place.cell.may_fail)
+            for place in campaign.places
+        },
         candidates=candidates,
         safe_sets={work.name: _safe_set(work) for work in works if not work.red},
         common=None if common is None else _texts(common),
         common_trials={
             work.name: tuple(work.common) for work in works if campaign.common is not None
         },
-        fresh={work.name: _fresh(work.fresh) for work in works if work.fresh is not None},
+        fresh={
+            work.name: _fresh(work.fresh, work.fresh_passes)
+            for work in works
+            if work.fresh is not None
+        },
+        lines=_lines(campaign),
+        exhausted={work.name: _used_up(work) for work in works if work.exhausted},
         dependencies=max((len(work.bench.column.declared) for work in works), default=0),
         files=tuple(file for file in files if file.endswith((".txt", ".in", ".toml"))),
         words=options.steering,
@@ -103,7 +130,7 @@ def _status(campaign: Campaign, candidates: Sequence[Candidate], *, interrupted:
     if verdicts & {Verdict.BREAKS, Verdict.CAPPED, Verdict.BLOCKED}:
         return "broken"
     unsettled = verdicts & {Verdict.INCONCLUSIVE, Verdict.FLAKY}
-    exhausted = any(work.quest.search.exhausted for work in campaign.works)
+    exhausted = any(work.exhausted for work in counted)
     return "inconclusive" if unsettled or exhausted or campaign.common is None else "ok"
 
 
@@ -135,7 +162,7 @@ def _safe_set(work: Work) -> SafeSet:
     )
 
 
-def _fresh(result: Result) -> Fresh:
+def _fresh(result: Result, passes: Sequence[str]) -> Fresh:
     trial = result.shown.trial if result.shown else None
     failure = trial.failure if trial else None
     return Fresh(
@@ -143,7 +170,73 @@ def _fresh(result: Result) -> Fresh:
         trial=trial.id if trial else None,
         moved=dict(result.moved),
         reason=failure.exception if failure and failure.exception else result.reason,
+        trials=tuple(passes),
     )
+
+
+def _used_up(work: Work) -> str:
+    """Why a column was not tried to its end."""
+    return f"--max-trials {work.bench.options.max_trials} were used up"
+
+
+# -- what to paste
+
+
+def _lines(campaign: Campaign) -> tuple[Line, ...]:
+    """What asks for the common set in the user's files; nothing where another tool writes them."""
+    pins = {canonicalize_name(name): version for name, version in (campaign.common or {}).items()}
+    columns = [work.bench.column for work in campaign.works if work.common]
+    if not pins or any(column.is_locked for column in columns):
+        return ()
+    base = campaign.places[0].noxfile.path.parent
+    edited = [_edited(name, text, columns, pins) for name, text in _declaring(columns, base)]
+    if any(one.refusals for one in edited):
+        return ()
+    found = [Line(place=f"{edit.file}:{edit.line}", before=edit.before, after=edit.after)
+             for one in edited for edit in one.edits]  # fmt: skip
+    return tuple(dict.fromkeys([*found, *_in_noxfiles(columns, pins)]))
+
+
+def _declaring(columns: Sequence[Column], base: Path) -> list[tuple[str, str]]:
+    """The files that declare something, relative to the noxfile, and their texts."""
+    found = {}
+    for column in columns:
+        for request in (each for requests in column.declared.values() for each in requests):
+            inside = request.origin.file == "pyproject.toml"
+            path = (column.gathered.directory if inside else base) / request.origin.file
+            name = os.path.relpath(path.resolve(), base.resolve()).replace(os.sep, "/")
+            if name not in found and path.suffix != ".py" and path.is_file():
+                with contextlib.suppress(OSError):
+                    found[name] = _files.read_exactly(path)
+    return list(found.items())
+
+
+def _edited(
+    name: str, text: str, columns: Sequence[Column], pins: Mapping[NormalizedName, Version]
+) -> edits.Edited:
+    def is_meant(requirement: Requirement) -> bool:
+        return any(applies(requirement, column.interpreter.markers) for column in columns)
+
+    if not name.endswith(".toml"):
+        return edits.requirement_files({name: text}, pins, applies=is_meant)
+    declared = [column.place.declaration for column in columns]
+    extras = {extra for one in declared for extra in one.extras}
+    groups = {group for one in declared for group in one.groups}
+    return edits.pyproject(name, text, pins, extras=extras, groups=groups, applies=is_meant)
+
+
+def _in_noxfiles(columns: Sequence[Column], pins: Mapping[NormalizedName, Version]) -> list[Line]:
+    found = []
+    for name, version in pins.items():
+        for request in (each for column in columns for each in column.declared.get(name, ())):
+            asked = request.requirement
+            forbids = not asked.specifier.contains(version, prereleases=True)
+            if forbids and request.origin.file.endswith(".py"):
+                with contextlib.suppress(ValueError):
+                    after = f"{asked.name}{edits.widened(asked, version)}"
+                    place = place_of(request.origin)
+                    found.append(Line(place=place, before=str(asked), after=after))
+    return found
 
 
 def _texts(pins: Mapping[str, Version]) -> dict[str, str]:
@@ -166,7 +259,7 @@ def _candidates(campaign: Campaign, *, interrupted: bool) -> tuple[Candidate, ..
         for work in columns:
             judged = _judgement(work, name, interrupted=interrupted)
             if judged is not None:
-                verdicts[work.name] = judged
+                verdicts[work.name] = _blamed(work, name, judged)
         for cell, reason in campaign.not_tested.items():
             verdicts[cell] = Judgement(verdict=Verdict.NOT_TESTED, reason=reason)
         found.append(
@@ -178,6 +271,11 @@ def _candidates(campaign: Campaign, *, interrupted: bool) -> tuple[Candidate, ..
                 verdicts=verdicts,
                 places=tuple(dict.fromkeys(place for one in known for place in one.places)),
                 lifted=tuple(dict.fromkeys(bound for one in known for bound in one.lifted)),
+                unsupported={
+                    work.name: work.bench.unsupported[name]
+                    for work in campaign.works
+                    if name in work.bench.unsupported
+                },
             )
         )
     return tuple(found)
@@ -209,6 +307,7 @@ def _safe(work: Work, name: str, version: Version) -> Judgement:
     return Judgement(
         verdict=Verdict.SAFE,
         version=str(version),
+        reason=work.bench.unsupported.get(name, ""),
         together_with=tuple(sorted(partners)),
         trials=tuple(work.passes),
         unexercised=_unexercised(work, name),
@@ -256,6 +355,10 @@ def _rejected(work: Work, name: str) -> Judgement:
     alone = work.bench.unresolved.get(name)
     if verdict is Verdict.INFEASIBLE and alone is not None:
         verdict, reason = VERDICTS.get(alone[0], verdict), alone[1]
+    result = _decided(work, name)
+    is_told = result is not None and result.outcome is Outcome.ERROR
+    if verdict is Verdict.INCONCLUSIVE and work.exhausted and not is_told:
+        reason = _used_up(work)
     return Judgement(
         verdict=verdict,
         reason=reason,
@@ -312,6 +415,68 @@ def _searched(work: Work, name: str) -> Literal["", "some", "all"]:
     target = work.bench.targets.get(name)
     left = [each for each in cap.above if each not in cap.results and each != target]
     return "some" if left else "all"
+
+
+# -- what came in with a candidate
+
+
+def _blamed(work: Work, name: str, judged: Judgement) -> Judgement:
+    """The same, with what else is to blame, where that is known."""
+    quest = work.blames.get(name)
+    if quest is None or not quest.accused:
+        return judged
+    inner = [one for (of, _), one in work.inner.items() if of == name]
+    is_fine = bool(quest.held) or any(one.done and one.best for one in inner)
+    is_looked_at = all((name, other) in work.between for other in quest.accused)
+    is_known = is_looked_at and all(one.done for one in inner)
+    # Of several that moved with it, others might have gone with older ones.
+    is_known = is_known and quest.is_alone and len(quest.before) == 1
+    if not is_fine and not is_known:
+        return judged
+    found = tuple(_guilty(work, quest, other) for other in sorted(quest.accused))
+    if not is_fine:
+        found = tuple(replace(one, requirement="") for one in found)
+    what = joined([f"{one.name} {one.after}" for one in found])
+    by = joined(list(dict.fromkeys(chain.from_iterable(one.brought_in_by for one in found))))
+    add = f"add {joined([one.requirement for one in found])}"
+    if not is_fine:
+        reason = f"it needs {what}, which {'breaks' if len(found) == 1 else 'break'} you without it"
+    elif quest.held and not quest.is_alone:
+        reason = f"it breaks only together with {what}: {add}"
+    else:
+        brought = f", brought in by {by}," if by else ""
+        verb = "is" if len(found) == 1 else "are"
+        reason = f"{name} is fine; {what}{brought} {verb} not: {add}"
+    return replace(judged, reason=reason, culprits=found)
+
+
+def _guilty(work: Work, quest: BlameQuest, other: str) -> Guilty:
+    search, before, after = quest.search, quest.before[other], quest.targets[other]
+    guilt = [one for one in search.guilt if other in one.names]
+    asks = [ask for one in guilt for ask in (one.shown, *one.absent)]
+    told = [quest.results.get(ask) for ask in (*asks, *search.cured)]
+    runs = [one.shown for one in told if one]
+    versions = work.between.get((quest.name, other), [])
+    inner = work.inner.get((quest.name, other))
+    best, first_bad = before, None
+    if inner is not None and inner.done:
+        best = inner.best or before
+        first_bad = next(each for each in versions if each > best)
+    line = f"{other}{'<=' if before < after else '>='}{before}"
+    if first_bad or len(versions) == 2:  # noqa: PLR2004 - nothing between them
+        bad = {each for each in versions if each > best}
+        line = requirement(other, versions, bad, before)
+    return Guilty(
+        name=other,
+        before=str(before),
+        after=str(after),
+        declared=canonicalize_name(other) in work.bench.column.declared,
+        brought_in_by=work.brought.get((quest.name, other), ()),
+        partners=tuple(sorted(frozenset().union(*(one.names for one in guilt)) - {other})),
+        evidence=tuple(dict.fromkeys(one.trial.id for one in runs if one)),
+        first_bad=str(first_bad) if first_bad else None,
+        requirement=line,
+    )
 
 
 def _unexercised(work: Work, name: str) -> bool | None:

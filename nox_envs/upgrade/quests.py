@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from nox_envs.upgrade.culprit import Culprit
     from nox_envs.upgrade.trials import Shown
 
 __all__ = [
     "AskQuest",
     "Asking",
+    "BlameQuest",
+    "Bounded",
     "CapQuest",
     "Pins",
     "Quest",
@@ -36,6 +39,8 @@ def __dir__() -> list[str]:
 
 _RED = frozenset({Outcome.FAIL, Outcome.TIMEOUT})
 _MAJORITY = 3
+_SPARE = 4
+"""Runs besides those that a set has to pass, for what disagrees or errs."""
 _FLAKY = "equal runs disagreed"
 
 Pins = Mapping[str, "Version"]
@@ -64,6 +69,8 @@ class Result:
     suspects: tuple[str, ...] = ()
     signature: str | None = None
     moved: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    is_refused: bool = False
+    """Whether it was not run because there are enough runs already."""
 
 
 class Quest(Protocol):
@@ -131,11 +138,13 @@ class AskQuest:
             self._asking.learn(*self._closures())
         found = []
         for ask in self._asking.pending():
-            pins = {name: self.targets[name] for name in ask.names}
-            wanted = want(pins, attempt=ask.attempt, alone=ask.alone, run=ask.run)
+            wanted = want(self._pins(ask), attempt=ask.attempt, alone=ask.alone, run=ask.run)
             self._asks[wanted] = ask
             found.append(wanted)
         return found
+
+    def _pins(self, ask: Ask) -> Pins:
+        return {name: self.targets[name] for name in ask.names}
 
     def record(self, want: Want, result: Result) -> None:
         ask = self._asks[want]
@@ -179,6 +188,64 @@ class SearchQuest(AskQuest):
     def pins(self) -> dict[str, Version]:
         """The set that passed."""
         return {name: self.targets[name] for name in sorted(self.search.safe)}
+
+
+class BlameQuest(AskQuest):
+    """Whether a candidate breaks, or what moves with it, beside a set that has passed."""
+
+    def __init__(
+        self,
+        name: str,
+        search: Culprit,
+        *,
+        base: Pins,
+        before: Pins,
+        after: Pins,
+        closures: Callable[[], tuple[Mapping[str, frozenset[str] | None], set[frozenset[str]]]],
+    ) -> None:
+        """`before` and `after`: what moves with the candidate; `after` has the candidate, too."""
+        super().__init__(after, search, closures=self._learnt)
+        self.name = name
+        self.search = search
+        self.needed: frozenset[str] = frozenset()
+        """What cannot stay as it is when the candidate moves."""
+        self.base = base
+        self.before = before
+        self._own_closures = closures
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether what is to blame breaks without the candidate."""
+        return not any(self.name in group for group in self.search.culprits)
+
+    @property
+    def held(self) -> frozenset[str]:
+        """What of the company can stay, so that the candidate passes; empty where none helps."""
+        if self.search.status != "found":
+            return frozenset()
+        groups = [group - {self.name} for group in self.search.culprits if self.name in group]
+        found = self.search.cure
+        if self.name in found:
+            is_pair = len(groups) == len(self.search.culprits) == 1
+            found = groups[0] if is_pair else frozenset()
+        return frozenset() if found & self.needed else found
+
+    @property
+    def accused(self) -> frozenset[str]:
+        """The same; or what the candidate needs, and may be to blame in its place."""
+        groups = self.search.culprits if self.search.status == "found" else ()
+        others = frozenset[str]().union(*groups) - {self.name}
+        is_needed = len(others) == 1 and others <= self.needed
+        return self.held or (others if is_needed or self.is_alone else frozenset())
+
+    def _learnt(self) -> tuple[Mapping[str, frozenset[str] | None], set[frozenset[str]]]:
+        closures, links = self._own_closures()
+        whole = closures.get(self.name)
+        self.needed = frozenset(self.targets if whole is None else whole) - {self.name}
+        return closures, links
+
+    def _pins(self, ask: Ask) -> Pins:
+        return {**self.base, **self.before, **super()._pins(ask)}
 
 
 class CapQuest:
@@ -239,19 +306,32 @@ class CapQuest:
 
 
 class SetQuest:
-    """Whether one set passes; what fails is run again alone before it is believed."""
+    """Whether one set passes, as often as it should; what fails is run again alone first."""
 
-    def __init__(self, pins: Pins, *, keep: bool = True) -> None:
+    def __init__(self, pins: Pins, *, keep: bool = True, proofs: int = 1) -> None:
         self.pins = dict(pins)
         self.results: list[Result] = []
         self.done = False
         self._keep = keep
+        self._proofs = proofs
         self._next: Want | None = Want(pins=tuple(sorted(pins.items())), keep=keep)
 
     @property
     def result(self) -> Result:
         """The last one."""
         return self.results[-1]
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it has passed each time so far."""
+        return {one.outcome for one in self.results} == {Outcome.PASS}
+
+    @property
+    def passes(self) -> list[str]:
+        """The runs that passed."""
+        shown = [one.shown.trial.id for one in self.results
+                 if one.shown and one.outcome is Outcome.PASS]  # fmt: skip
+        return list(dict.fromkeys(shown))
 
     def pending(self) -> Sequence[Want]:
         found, self._next = self._next, None
@@ -262,12 +342,40 @@ class SetQuest:
         outcomes = [one.outcome for one in self.results]
         red = sum(outcome in _RED for outcome in outcomes)
         green = outcomes.count(Outcome.PASS)
-        mixed = bool(red and green)
-        again = (red == 1 and len(outcomes) == 1) or (mixed and max(red, green) < _MAJORITY)
+        if red and green:  # Equal runs disagree: what most of them show.
+            again = red < _MAJORITY and green < max(_MAJORITY, self._proofs)
+        elif red:
+            again = len(outcomes) == 1
+        else:
+            again = 0 < green < self._proofs
+        again = again and len(outcomes) < self._proofs + _SPARE
         self.done = not again
         if again:
             attempt = len(outcomes) + 1
-            self._next = Want(pins=want.pins, attempt=attempt, alone=True, keep=self._keep)
-        elif mixed:  # Equal runs disagreed: what most of them showed.
-            wanted = _RED if red > green else {Outcome.PASS}
+            alone = bool(red)
+            self._next = Want(pins=want.pins, attempt=attempt, alone=alone, keep=self._keep)
+        elif green:
+            wanted = {Outcome.PASS} if green > red else _RED
             self.results.append(next(one for one in self.results if one.outcome in wanted))
+
+
+class Bounded:
+    """A quest that is cut off where it wants a run that is not there any more."""
+
+    def __init__(self, quest: Quest) -> None:
+        self.is_cut = False
+        """Whether it wanted what it did not get."""
+        self._quest = quest
+
+    @property
+    def done(self) -> bool:
+        return self._quest.done or self.is_cut
+
+    def pending(self) -> Sequence[Want]:
+        return [] if self.is_cut else self._quest.pending()
+
+    def record(self, want: Want, result: Result) -> None:
+        if result.is_refused:
+            self.is_cut = True
+        else:
+            self._quest.record(want, result)

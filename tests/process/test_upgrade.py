@@ -191,6 +191,78 @@ def test_a_transitive_that_breaks_is_kept_away_or_named(uv_bench: Bench) -> None
         assert one["moved"] == {"deep": ["1.0", "2.0"]}
 
 
+def loosened(bench: Bench, needs: str, check: str, *, options: str = "") -> None:
+    """A dependency whose new release admits, or asks for, newer ones of what nobody declares."""
+    bench.index.wheel("a", "1.0", requires=["deep<1.5"])
+    bench.index.wheel("a", "1.9", requires=["deep<1.5"])
+    for version in ("1.10", "2.0"):
+        bench.index.wheel("a", version, requires=[needs])
+    for version in ("1.0", "1.5", "1.6", "2.0", "2.1"):
+        bench.index.wheel("deep", version)
+    pin(bench, "c")
+    bench.write("requirements.txt", "a==1.0\nc==1.0\n")
+    declare(bench, f"import a, c, deep\n{check}\n")
+
+
+def test_what_came_in_with_a_release_is_to_blame(uv_bench: Bench) -> None:
+    loosened(uv_bench, "deep", "assert deep.__version__ < '2', 'deep is broken'")
+    found = upgrade(uv_bench, "--mode", "fresh")
+    judged = found.judged("a")
+    said = "a is fine; deep 2.1, brought in by a>=1.10, is not: add deep<2"
+    assert (judged["verdict"], judged["reason"]) == ("capped", said), found.out
+    (guilty,) = judged["culprits"]
+    assert (guilty["name"], guilty["from"], guilty["to"]) == ("deep", "1.0", "2.1")
+    assert (guilty["first_bad"], guilty["requirement"]) == ("2.0", "deep<2")
+    assert found.outcomes(guilty["evidence"]) == {"pass", "fail"}
+    (row,) = [line for line in found.out.splitlines() if line.startswith("  a  ")]
+    assert row.endswith(f"capped   {said}")
+    assert found.safe == {"a": "1.9", "c": "2.0"}
+    # That is what the session then runs with, and it passes.
+    uv_bench.write("requirements.txt", "a==2.0\nc==2.0\ndeep<2\n")
+    assert uv_bench.nox("-s", CELL).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (
+            "assert deep.__version__ < '2', 'deep is broken'",
+            "a is fine; deep 2.1, brought in by a>=1.10, is not: add deep<2",
+        ),
+        ("assert deep.__version__ < '1.5', 'it is broken'", "AssertionError: it is broken"),
+        ("assert a.__version__ < '2', 'it is broken'", "AssertionError: it is broken"),
+    ],
+)
+def test_what_a_release_needs_is_to_blame_where_another_of_it_passes(
+    uv_bench: Bench, check: str, said: str
+) -> None:
+    loosened(uv_bench, "deep>=1.5", check)
+    found = upgrade(uv_bench, "a==2.0")
+    judged = found.judged("a")
+    assert (judged["verdict"], judged["reason"]) == ("breaks", said), found.out
+    assert [one["name"] for one in judged["culprits"]] == ["deep"] * ("fine" in said)
+
+
+def test_a_release_that_breaks_itself_is_to_blame(uv_bench: Bench) -> None:
+    loosened(uv_bench, "deep", "assert a.__version__ < '2', 'a is broken'")
+    found = upgrade(uv_bench, "a==2.0", "--mode", "fresh")
+    judged = found.judged("a")
+    assert (judged["verdict"], judged["culprits"]) == ("breaks", []), found.out
+    assert judged["reason"] == "AssertionError: a is broken"
+
+
+def test_two_that_break_only_together(uv_bench: Bench) -> None:
+    check = "assert a.__version__ < '2' or deep.__version__ < '2', 'they do not get on'"
+    loosened(uv_bench, "deep", check)
+    found = upgrade(uv_bench, "a==2.0", "--mode", "fresh", "--jobs", "2")
+    judged = found.judged("a")
+    assert judged["verdict"] == "breaks", found.out
+    assert judged["reason"].endswith(": add deep<2"), judged
+    bounded = upgrade(uv_bench, "a==2.0", "--mode", "fresh", "--max-trials", "4")
+    assert len(bounded.trials) == 4
+    assert bounded.judged("a")["culprits"] == []
+
+
 def test_a_library_is_also_proven_as_new_users_get_it(uv_bench: Bench) -> None:
     uv_bench.index.wheel("a", "1.0", requires=["deep<2"])
     uv_bench.index.wheel("a", "2.0", requires=["deep"])

@@ -13,7 +13,7 @@ import pytest
 
 from support.bench import Bench
 from support.index import Index
-from support.upgrading import CELL, THIS, declare, pin, upgrade
+from support.upgrading import CELL, THIS, declare, other_python, pin, upgrade
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -275,6 +275,31 @@ def test_runs_are_proven_and_bounded_as_asked(uv_bench: Bench) -> None:
     assert bounded.status == "inconclusive"
     assert bounded.ran.returncode == 1
     assert bounded.safe == {}
+
+
+def test_what_is_offered_in_the_end_is_proven_and_all_of_it_bounded(uv_bench: Bench) -> None:
+    """A cap is raised, and two Pythons agree on a set that neither search has found."""
+    other = other_python()
+    pin(uv_bench, "a b c", "1.0 1.5 2.0")
+    check = f"""
+        import sys, a, b, c
+        here = "%s.%s" % sys.version_info[:2]
+        assert a.__version__ != "2.0", "a is broken"
+        assert (b if here == "{other}" else c).__version__ == "1.0", "that is broken"
+        """
+    declare(uv_bench, check, python=[THIS, other])
+    found = upgrade(uv_bench, "--proofs", "3")
+    assert found.safe == {"a": "1.5"}, found.out
+    for cell, ids in found.report["safe_set"]["all"]["trials"].items():
+        runs = [one for one in found.trials if one["id"] in ids]
+        assert [(one["cell"], one["outcome"]) for one in runs] == [(cell, "pass")] * 3
+        assert all({n: new for n, (_, new) in one["changes"].items()} == found.safe for one in runs)
+    assert "it passed 3 times" in found.out
+    bounded = upgrade(uv_bench, "--max-trials", "6")
+    cells = [one["cell"] for one in bounded.trials]
+    assert max(map(cells.count, cells)) == 6
+    assert set(bounded.report["exhausted"].values()) == {"--max-trials 6 were used up"}
+    assert "--max-trials 6 were used up" in bounded.out
 
 
 def test_a_report_in_the_project_makes_no_result_stale(uv_bench: Bench) -> None:

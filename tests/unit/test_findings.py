@@ -63,6 +63,10 @@ class World:
     """Columns that cannot be planned."""
     exercised: dict[str, bool | None] = field(default_factory=dict)
     pinned: bool = True
+    may_fail: str = ""
+    """Pythons."""
+    pythons: dict[str, str] = field(default_factory=dict)
+    """By `name version`: what it asks of the Python."""
 
 
 @dataclass
@@ -180,14 +184,21 @@ class Column:
     def releases(self, name: NormalizedName) -> Releases:
         found = [
             Release(
-                version=Version(text), files=(File(filename=f"{name}-{text}-py3-none-any.whl"),)
+                version=Version(text),
+                files=(
+                    File(
+                        filename=f"{name}-{text}-py3-none-any.whl",
+                        requires_python=SpecifierSet(self._world.pythons.get(f"{name} {text}", "")),
+                    ),
+                ),
             )
             for text in self._versions(name)
         ]
         return Releases(name=name, releases=tuple(found))
 
     def admission(self, *, prerelease: bool) -> Admission:
-        return Admission(python=Version("3.11.7"), tags=None, prerelease=prerelease)
+        python = Version(f"{self.place.python}.7")
+        return Admission(python=python, tags=None, prerelease=prerelease)
 
 
 @dataclass
@@ -200,12 +211,12 @@ class Planner:
     job: Any = field(default_factory=Directory)
 
 
-def place(python: str) -> Place:
+def place(python: str, *, may_fail: bool = False) -> Place:
     return Place(
         name=f"test-{python}",
-        cell=Cell(session="test", python=python, values={}),
+        cell=Cell(session="test", python=python, values={}, may_fail=may_fail),
         declaration=Declaration(name="test"),
-        noxfile=Noxfile(path=Path("noxfile.py"), line=1),
+        noxfile=Noxfile(path=Path("nowhere/noxfile.py"), line=1),
     )
 
 
@@ -241,7 +252,7 @@ class Conduct:
         trials.stop_after = stop_after
         options = UpgradeOptions(**asked)
         self.campaign = Campaign(
-            [place(python) for python in pythons.split()],
+            [place(each, may_fail=each in world.may_fail.split()) for each in pythons.split()],
             options=options,
             trials=cast("Any", trials),
             cache=Path("cache"),
@@ -678,6 +689,254 @@ def test_a_library_is_proven_as_a_new_user_gets_it(conduct: Conduct) -> None:
     assert (fresh.outcome, fresh.moved) == (Outcome.FAIL, {"z": ("1", "2")})
     assert fresh.reason == "AssertionError: t::z"
     assert fresh.trial == found.trials[-1].id
+
+
+# -- as often as it should, and no more than it may ---------------------------------------
+
+
+def outcomes(found: UpgradeReport, trials: tuple[str, ...]) -> list[Outcome]:
+    return [each.outcome for each in found.trials if each.id in trials]
+
+
+@pytest.mark.parametrize("proofs", [None, 1, 3])
+def test_a_raised_cap_is_proven_as_a_set(conduct: Conduct, proofs: int | None) -> None:
+    found = conduct(World(ABC, NEWER, shows=breaking(b="2")), proofs=proofs)
+    assert found.common == {"a": "2", "b": "1.5", "c": "2"}
+    trials = found.common_trials["test-3.11"]
+    assert outcomes(found, trials) == [Outcome.PASS] * (proofs or 1)
+    assert set(trials) == {
+        each.id
+        for each in found.trials
+        if {n: new for n, (_, new) in each.changes.items()} == found.common
+    }
+    assert found.safe_sets["test-3.11"].trials == judged(found, "a").trials == trials
+    # What the search found, and is not offered, was not proven further.
+    searched = [each for each in found.trials if set(each.changes) == {"a", "c"}]
+    assert len(searched) == min(proofs or 2, 2)
+
+
+@pytest.mark.parametrize("proofs", [None, 4])
+def test_the_common_set_is_proven_on_each_column(conduct: Conduct, proofs: int | None) -> None:
+    found = conduct(World(ABC, NEWER, shows=on_new("b", "1.5")), pythons="3.11 3.12", proofs=proofs)
+    assert found.common == {"a": "2", "c": "2"}
+    for trials in found.common_trials.values():
+        assert outcomes(found, trials) == [Outcome.PASS] * len(trials)
+    counts = {name: len(trials) for name, trials in found.common_trials.items()}
+    assert counts == {"test-3.11": proofs or 1, "test-3.12": proofs or 2}
+
+
+def test_what_comes_afresh_is_proven_as_often(conduct: Conduct) -> None:
+    world = World({"a": "1", "z": "1"}, {"a": "2", "z": "2"}, undeclared="z", pinned=False)
+    found = conduct(world, proofs=3)
+    fresh = found.fresh["test-3.11"]
+    assert fresh.moved == {"z": ("1", "2")}
+    assert outcomes(found, fresh.trials) == [Outcome.PASS] * 3
+    # As it stands, the set three times, and so with what comes in.
+    assert len(found.trials) == 7
+
+
+def test_what_is_all_the_same_afresh_is_not_run_again(conduct: Conduct) -> None:
+    found = conduct(World(ABC, NEWER, pinned=False), proofs=3)
+    assert len(found.trials) == 4
+    assert found.fresh["test-3.11"].trials == found.common_trials["test-3.11"]
+
+
+def test_a_set_that_proves_flaky_is_not_offered(conduct: Conduct) -> None:
+    """It passes twice, as a search wants it, and then no more."""
+
+    def shows(_column: str, pins: dict[str, str], attempt: int) -> Told:
+        return ("t::b",) if pins["b"] != "1" and attempt > 2 else PASS
+
+    found = conduct(World(ABC, NEWER, shows=shows), proofs=4)
+    assert found.common == {"a": "2", "c": "2"}
+    assert outcomes(found, found.common_trials["test-3.11"]) == [Outcome.PASS] * 4
+
+
+def everything(names: str) -> World:
+    """All that a campaign does: a search, caps, a common set, and what comes afresh."""
+
+    def shows(column: str, pins: dict[str, str], _attempt: int) -> Told:
+        limits = {"b": "2", "c": "1.5"} if column == "test-3.11" else {"a": "2"}
+        return tuple(f"t::{n}" for n, limit in limits.items() if Version(pins[n]) >= Version(limit))
+
+    current = dict.fromkeys([*names.split(), "z"], "1")
+    newer = dict.fromkeys([*names.split(), "z"], "1.2 1.5 2")
+    return World(current, newer, undeclared="z", shows=shows, pinned=False)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("proofs", [None, 3])
+def test_no_column_has_more_trials_than_it_may(
+    conduct: Conduct, jobs: int, proofs: int | None
+) -> None:
+    def count(found: UpgradeReport, column: str) -> int:
+        return len([each for each in found.trials if each.cell == column])
+
+    def run(most: int | None = None) -> UpgradeReport:
+        world = everything("a b c")
+        return conduct(world, pythons="3.11 3.12", jobs=jobs, proofs=proofs, max_trials=most)
+
+    free = run()
+    assert free.exhausted == {}
+    needed = {column: count(free, column) for column in free.columns}
+    for most in range(1, max(needed.values()) + 1):
+        found = run(most)
+        for column in found.columns:
+            assert count(found, column) <= most
+        assert bool(found.exhausted) is (most < max(needed.values()))
+        for column, trials in found.common_trials.items():
+            assert Outcome.FAIL not in outcomes(found, trials), (most, column)
+
+
+def test_where_trials_are_used_up_the_report_says_so(conduct: Conduct) -> None:
+    world = World(ABC, NEWER, shows=breaking(b="2"))
+    found = conduct(world, max_trials=2)
+    why = "--max-trials 2 were used up"
+    assert found.exhausted == {"test-3.11": why}
+    assert found.status == "inconclusive"
+    assert verdicts(found) == dict.fromkeys("abc", "inconclusive")
+    assert {judged(found, name).reason for name in "abc"} == {why}
+
+
+def test_what_could_not_be_proven_as_often_as_asked_is_told_as_it_is(conduct: Conduct) -> None:
+    found = conduct(World(ABC, NEWER), proofs=4, max_trials=3)
+    assert len(found.common_trials["test-3.11"]) == 2
+    assert (found.status, list(found.exhausted)) == ("inconclusive", ["test-3.11"])
+
+
+def test_a_baseline_that_was_not_settled_is_no_answer(conduct: Conduct) -> None:
+    world = World(ABC, NEWER, shows=breaking(a="1"))
+    found = conduct(world, max_trials=1)
+    assert len(found.trials) == 1
+    assert (found.status, found.common) == ("inconclusive", None)
+
+
+# -- what came in with a candidate ----------------------------------------------------------
+
+
+def brought(**facts: Any) -> World:
+    """Nobody declares z, which moves with a."""
+    return World(
+        {"a": "1", "c": "1", "z": "1"}, {"a": "2", "c": "2", "z": "1.5 2 2.1"}, undeclared="z",
+        **{"shows": breaking(z="2"), **facts},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize(
+    ("needs", "shows", "reason"),
+    [
+        ("z>=1.5", breaking(z="2"), "a is fine; z 2.1 is not: add z<2"),
+        ("z>=1.5", breaking(z="1.5"), "it needs z 2.1, which breaks you without it"),
+        ("z>=1.5", breaking(a="2"), "AssertionError: t::a"),
+    ],
+)
+def test_what_is_needed_may_be_to_blame(
+    conduct: Conduct, needs: str, shows: Any, reason: str, jobs: int
+) -> None:
+    world = brought(needs={"a 2": needs}, shows=shows)
+    free = conduct(world, jobs=jobs)
+    assert verdicts(free) == {"a": "breaks", "c": "safe"}
+    one = judged(free, "a")
+    assert one.reason == reason
+    assert [each.name for each in one.culprits] == ["z"] * ("z 2.1" in reason)
+    assert free.common == {"c": "2"}
+    assert len(free.trials) <= 16
+
+
+def test_what_only_goes_together_is_not_told_apart(conduct: Conduct) -> None:
+    needs = {"a 1": "z<1.5", "a 2": "z>=1.5"}
+    found = conduct(brought(needs=needs, shows=breaking(z="1.5")))
+    assert (judged(found, "a").reason, judged(found, "a").culprits) == ("AssertionError: t::z", ())
+
+
+@pytest.mark.parametrize(
+    ("shows", "reason"),
+    [
+        (breaking(y="2"), "AssertionError: t::y"),
+        (breaking(y="3"), "a is fine; y 3 is not: add y<3"),
+        (breaking(z="2"), "a is fine; z 2.1 is not: add z<2"),
+    ],
+)
+def test_of_several_that_came_in_one_is_to_blame(conduct: Conduct, shows: Any, reason: str) -> None:
+    world = brought(needs={"a 2": "z>=1.5", "z 2": "y>=2", "z 2.1": "y>=2"}, shows=shows)
+    world.current["y"], world.newer["y"], world.undeclared = "1", "2 3", "y z"
+    found = conduct(world)
+    assert judged(found, "a").reason == reason
+
+
+def at_odds(_column: str, pins: dict[str, str], _attempt: int) -> Told:
+    return ("t::both",) if (pins["a"], pins["z"]) == ("2", "2.1") else PASS
+
+
+@pytest.mark.parametrize("company", ["a", "z"])
+def test_of_a_pair_what_nobody_asked_about_has_to_stay(conduct: Conduct, company: str) -> None:
+    def shows(_column: str, pins: dict[str, str], _attempt: int) -> Told:
+        return ("t::both",) if set(pins.values()) == {"2"} else PASS
+
+    world = World(
+        {"m": "1", company: "1"}, {"m": "2", company: "2"}, undeclared=company, shows=shows
+    )
+    reason = judged(conduct(world, mode="fresh"), "m").reason
+    assert reason == f"it breaks only together with {company} 2: add {company}<2"
+
+
+@pytest.mark.parametrize(
+    ("needs", "shows", "reason"),
+    [
+        ({"a 1": "z<2"}, breaking(z="2"), "a is fine; z 2.1 is not: add z<2"),
+        ({}, breaking(z="2"), "a is fine; z 2.1 is not: add z<2"),
+        ({}, breaking(a="2"), "AssertionError: t::a"),
+        # Whether z breaks without the new a cannot be tried, or can.
+        ({"a 1": "z<2"}, at_odds, "a is fine; z 2.1 is not: add z<2.1"),
+        ({}, at_odds, "it breaks only together with z 2.1: add z<2.1"),
+    ],
+)
+def test_what_is_not_needed_may_be_to_blame(
+    conduct: Conduct, needs: dict[str, str], shows: Any, reason: str
+) -> None:
+    world = brought(needs=needs, shows=shows)
+    del world.newer["c"]
+    found = conduct(world, mode="fresh")
+    assert judged(found, "a").reason == reason
+    assert len(found.trials) <= 16
+
+
+@pytest.mark.parametrize("most", range(3, 12))
+def test_who_is_to_blame_costs_no_more_than_there_is(conduct: Conduct, most: int) -> None:
+    found = conduct(brought(needs={"a 2": "z>=1.5"}), max_trials=most)
+    assert len(found.trials) <= most
+    for one in found.candidates:
+        for each in one.verdicts.values():
+            assert bool(each.culprits) is ("is fine" in each.reason)
+
+
+# -- columns that may fail, and Pythons that are too old ------------------------------------
+
+
+def test_what_may_fail_decides_nothing_and_says_so(conduct: Conduct) -> None:
+    world = World(ABC, NEWER, shows=on_new("b", "1.5"), may_fail="3.12")
+    found = conduct(world, pythons="3.11 3.12")
+    assert (found.status, found.common) == ("ok", {"a": "2", "b": "2", "c": "2"})
+    assert verdicts(found, "3.12")["b"] == "breaks"
+    assert {name: one.may_fail for name, one in found.baseline.items()} == {
+        "test-3.11": False,
+        "test-3.12": True,
+    }
+
+
+def test_a_python_that_the_latest_does_not_support_is_the_reason(conduct: Conduct) -> None:
+    world = World(ABC, NEWER, pythons={"a 2": ">=3.12,!=3.13.1,<5", "b 2": ">=3.12"})
+    found = conduct(world, pythons="3.11 3.12")
+    one = only(found, "b")
+    assert one.unsupported == {"test-3.11": "2 needs Python >= 3.12"}
+    assert (one.verdicts["test-3.11"].version, one.verdicts["test-3.12"].version) == ("1.5", "2")
+    assert one.verdicts["test-3.11"].reason == "2 needs Python >= 3.12"
+    assert one.verdicts["test-3.12"].reason == ""
+    # On the other there is nothing newer at all.
+    assert only(found, "a").unsupported == {"test-3.11": "2 needs Python >= 3.12"}
+    assert list(only(found, "a").verdicts) == ["test-3.12"]
+    assert only(found, "c").unsupported == {}
 
 
 # -- what was interrupted -------------------------------------------------------------

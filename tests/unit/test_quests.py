@@ -15,7 +15,16 @@ from nox_envs.outcome import Failure, Outcome, Trial, Verdict
 from nox_envs.upgrade.bench import Bench
 from nox_envs.upgrade.campaign import Patient, Work
 from nox_envs.upgrade.options import UpgradeOptions
-from nox_envs.upgrade.quests import CapQuest, Quest, Result, SearchQuest, SetQuest, Want, want
+from nox_envs.upgrade.quests import (
+    Bounded,
+    CapQuest,
+    Quest,
+    Result,
+    SearchQuest,
+    SetQuest,
+    Want,
+    want,
+)
 from nox_envs.upgrade.search import Search
 from nox_envs.upgrade.trials import Shown
 
@@ -274,12 +283,60 @@ def test_a_fresh_set_stays_fresh_when_it_is_run_again() -> None:
     assert [each.keep for each in drive(quest, table({"a": failing()}))] == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("told", "count", "outcome"),
+    [
+        ([PASS], 4, Outcome.PASS),
+        ([PASS, PASS, failing()], 5, Outcome.PASS),
+        ([PASS, failing(), failing(), PASS, failing()], 5, Outcome.FAIL),
+        ([failing(), failing()], 2, Outcome.FAIL),
+        ([PASS, ERROR], 5, Outcome.PASS),
+        ([PASS, *[ERROR] * 9], 8, Outcome.PASS),
+        ([PASS, failing(), *[ERROR] * 9], 8, Outcome.FAIL),
+    ],
+)
+def test_a_set_passes_as_often_as_it_should(
+    told: list[Result], count: int, outcome: Outcome
+) -> None:
+    quest = SetQuest({"a": TWO}, proofs=4)
+    rest = iter(told)
+    asked = drive(quest, lambda _: next(rest, PASS))
+    assert [each.attempt for each in asked] == list(range(1, count + 1))
+    assert (quest.done, quest.result.outcome) == (True, outcome)
+
+
 def test_a_set_changes_nothing_that_its_owner_does() -> None:
     pins = {"a": TWO}
     quest = SetQuest(pins)
     pins["b"] = TWO
     assert quest.pins == {"a": TWO}
     assert drive(quest, table({})) == [want({"a": TWO})]
+
+
+# -- a quest that has only so many runs -------------------------------------------------
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("most", range(12))
+def test_a_quest_that_is_refused_a_run_is_cut_off(most: int, jobs: int) -> None:
+    refused = Result(outcome=Outcome.ERROR, is_refused=True)
+
+    def shown(wanted: Want) -> Result:
+        return failing() if wanted.pins else PASS
+
+    needed = len(drive(search_for("a b c d", jobs=jobs), shown, jobs=jobs))
+    run: list[Want] = []
+
+    def world(wanted: Want) -> Result:
+        run.append(wanted)
+        return shown(wanted) if len(run) <= most else refused
+
+    search = search_for("a b c d", jobs=jobs)
+    quest = Bounded(search)
+    drive(quest, world, jobs=jobs)
+    assert (quest.is_cut, quest.done) == (most < needed, True)
+    assert len(run) <= most + jobs
+    assert refused not in search.results.values()
 
 
 # -- tests that fail already ----------------------------------------------------------

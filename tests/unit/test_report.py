@@ -16,7 +16,16 @@ from packaging.version import InvalidVersion, Version
 from nox_envs.outcome import Failure, Outcome, Trial, Verdict
 from nox_envs.report import as_json, as_markdown, as_terminal
 from nox_envs.report.escape import block, code, html, inline, lines, plain
-from nox_envs.report.facts import Baseline, Candidate, Fresh, Judgement, SafeSet, UpgradeReport
+from nox_envs.report.facts import (
+    Baseline,
+    Candidate,
+    Fresh,
+    Guilty,
+    Judgement,
+    Line,
+    SafeSet,
+    UpgradeReport,
+)
 from nox_envs.report.view import Commands
 from nox_envs.report.words import duration
 
@@ -265,6 +274,7 @@ def test_the_json() -> None:
         "reason": "",
         "known_failures": [],
         "log": "",
+        "may_fail": False,
     }
     expected = {
         "schema": "nox-envs.report/1",
@@ -280,6 +290,8 @@ def test_the_json() -> None:
         "dependencies": 24,
         "files": ["requirements.txt"],
         "pinned": True,
+        "lines": [],
+        "exhausted": {},
         "columns": {"test-3.11": "3.11", "test-3.12": "3.12"},
         "not_tested": {"test-3.14": "not on this machine"},
         "baseline": {"test-3.11": baseline, "test-3.12": baseline},
@@ -291,6 +303,7 @@ def test_the_json() -> None:
                 "latest": "2.3.3",
                 "places": [],
                 "lifted": [],
+                "unsupported": {},
                 "verdicts": {
                     "test-3.11": verdict("capped", "2.2.3", failing=SUM),
                     "test-3.12": verdict("safe", "2.3.3"),
@@ -303,6 +316,7 @@ def test_the_json() -> None:
                 "latest": "2.0.44",
                 "places": [],
                 "lifted": [],
+                "unsupported": {},
                 "verdicts": dict.fromkeys(
                     ["test-3.11", "test-3.12"],
                     verdict("breaks", None, failing=SAVE, trials=["t3"], log="logs/t3.txt"),
@@ -328,6 +342,7 @@ def test_the_json() -> None:
                 "trial": "t9",
                 "moved": {"a": ["1", "2"]},
                 "reason": "",
+                "trials": [],
             }
         },
         "trials": [
@@ -353,7 +368,8 @@ def test_the_json() -> None:
 
 def verdict(word: str, version: str | None, **facts: Any) -> dict[str, Any]:
     plainly = {"reason": "", "together_with": [], "trials": [], "failing": {}}
-    return {"verdict": word, "version": version, **plainly, "unexercised": None, "log": "", **facts}
+    return {"verdict": word, "version": version, **plainly, "unexercised": None, "log": "",
+            "culprits": [], **facts}  # fmt: skip
 
 
 def trial(name: str, outcome: str, **facts: Any) -> dict[str, Any]:
@@ -838,6 +854,112 @@ def test_what_is_not_known_of_a_column_is_said_in_it() -> None:
     assert table(interrupted)[1].split()[4:] == [
         "safe", "no", "answer", "not", "yet", "not", "tested"
     ]  # fmt: skip
+
+
+def test_a_column_that_may_fail_is_marked() -> None:
+    bases = {"test-3.11": GREEN, "test-3.12": replace(GREEN, may_fail=True)}
+    subject = replace(
+        report(*several("a", safe()), *several("b", safe(), breaks()),
+               take=dict.fromkeys("ab", "2.0")),
+        baseline=bases,
+        common_trials={"test-3.11": ("t2",)},
+    )  # fmt: skip
+    assert re.search(r"latest   3\.11 +3\.12 \(may fail\)", told(subject))
+    assert "| 3.11 | 3.12 (may fail) |" in as_markdown.render(subject)
+    assert first_line(subject).endswith("It was not run on 3.12, which may fail.")
+    entries = as_json.to_dict(subject)["baseline"]
+    assert [one["may_fail"] for one in entries.values()] == [False, True]
+    # Even if it says the same.
+    same = replace(report(candidate("a", safe()), take={"a": "2"}), baseline=bases)
+    assert re.search(r"latest   3\.11 +3\.12 \(may fail\)", told(same))
+
+
+def test_what_may_fail_is_never_why_there_is_no_answer() -> None:
+    bases = {"test-3.11": replace(RED, may_fail=True), "test-3.12": replace(RED, reason="exit 9")}
+    subject = report(*several("a"), take=None, status="baseline-red", baseline=bases)
+    assert "(exit 9 on 3.12)" in first_line(subject)
+    assert paragraphs(subject).startswith("No answer for 3.11, which may fail: ")
+    assert "3.12" not in paragraphs(subject)
+
+
+def test_a_python_that_is_too_old_is_named() -> None:
+    too_old = {"test-3.11": "3.3 needs Python >= 3.12"}
+    subject = report(
+        candidate("a", safe("2.0"), safe("3.3"), to="3.3", unsupported=too_old),
+        candidate("b", safe("2.0"), to="2.0", latest="3.3", unsupported=too_old),
+        Candidate(name="c", current="1", target="3.3", latest="3.3", unsupported=too_old,
+                  verdicts={"test-3.12": safe("3.3")}),
+        take={"a": "2.0", "b": "2.0"},
+    )  # fmt: skip
+    rows = told(subject).split("\n\n")[1].splitlines()[1:]
+    assert [row.rpartition("   ")[2] for row in rows] == ["3.3 needs Python >= 3.12"] * 3
+    assert paragraphs(subject) == "c 3.3 passes, but 3.3 needs Python >= 3.12."
+    assert "was not tried" not in told(subject)
+
+
+def test_what_came_in_with_a_release_is_named_once() -> None:
+    said = "requests is fine; urllib3 2.0.7, brought in by requests>=2.30, is not: add urllib3<2"
+    guilty = Guilty(name="urllib3", before="1.26", after="2.0.7", declared=False,
+                    brought_in_by=("requests>=2.30",), evidence=("t3",), first_bad="2.0",
+                    requirement="urllib3<2")  # fmt: skip
+    subject = report(
+        candidate("a", safe()),
+        candidate("requests", breaks(failing={}, reason=said, culprits=(guilty,)), to="2.31"),
+        take={"a": "2.0"},
+    )
+    assert told(subject).count(said) == 1
+    assert re.search(rf"  breaks +{re.escape(said)}\n", told(subject))
+    assert (
+        paragraphs(subject)
+        == "requests 2.31 breaks your tests. Nothing newer than your 1.0 passes."
+    )
+    assert "add urllib3" in as_markdown.render(subject)
+    judged = as_json.to_dict(subject)["candidates"][1]["verdicts"]["test-3.11"]
+    assert judged["reason"] == said
+    assert judged["culprits"] == [
+        {
+            "name": "urllib3", "from": "1.26", "to": "2.0.7", "declared": False,
+            "brought_in_by": ["requests>=2.30"], "partners": [], "evidence": ["t3"],
+            "first_bad": "2.0", "requirement": "urllib3<2",
+        }
+    ]  # fmt: skip
+
+
+USED_UP = {"test-3.12": "--max-trials 9 were used up"}
+
+
+def test_what_was_cut_short_says_so() -> None:
+    subject = replace(ONE, exhausted=USED_UP, status="inconclusive")
+    assert paragraphs(subject) == "--max-trials 9 were used up on 3.12: not all of it was tried."
+    assert as_json.to_dict(subject)["exhausted"] == USED_UP
+    untested = reasoned(Verdict.INCONCLUSIVE, USED_UP["test-3.12"])
+    told_already = report(candidate("a", safe(), untested), candidate("b", safe()),
+                          take={"b": "2"}, exhausted=USED_UP)  # fmt: skip
+    assert paragraphs(told_already) == (
+        "Could not be tested: a 2.0 on 3.12 (--max-trials 9 were used up)."
+    )
+    nothing = report(candidate("a", safe()), take=None, status="inconclusive", exhausted=USED_UP)
+    assert first_line(nothing) == (
+        "Cannot tell: --max-trials 9 were used up before one set had passed everywhere."
+    )
+
+
+def test_lines_to_paste_are_shown_where_they_are_few() -> None:
+    lines = tuple(
+        Line(place=f"requirements.txt:{n}", before=f"p{n}==1", after=f"p{n}==2") for n in range(13)
+    )
+    few = replace(ONE, lines=lines[:12], words=("--only", "a b"))
+    shown = told(few)
+    assert "--apply --only 'a b'\nOr paste:\n  requirements.txt:0   p0==1 -> p0==2\n" in shown
+    assert shown.count(" -> ") == 12
+    many = told(replace(few, lines=lines))
+    assert " -> " not in many
+    assert "\nOr see the lines first:\n  nox -s upgrade -- --dry-run --only 'a b'\n" in many
+    assert as_markdown.render(replace(few, lines=lines)).count(" -> ") == 13
+    assert as_json.to_dict(few)["lines"][1] == {
+        "place": "requirements.txt:1", "before": "p1==1", "after": "p1==2",
+    }  # fmt: skip
+    assert "paste" not in told(replace(few, status="interrupted"))
 
 
 def test_columns_of_wide_characters_are_aligned() -> None:
