@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import replace
@@ -13,13 +14,15 @@ from packaging.specifiers import SpecifierSet
 from nox_envs import _files, _host, settings
 from nox_envs.errors import NotApplied, NoxEnvsError, UsageError
 from nox_envs.gather import Noxfile
-from nox_envs.report import applied, as_json, as_markdown, as_terminal
+from nox_envs.report import applied, as_json, as_markdown, as_terminal, gridded, locked
 from nox_envs.report.bisected import needs_a_name
-from nox_envs.report.facts import FloorsReport, UpgradeReport
+from nox_envs.report.facts import FloorsReport, MatrixReport, UpgradeReport
 from nox_envs.report.view import Commands
 from nox_envs.upgrade import options as reading
 from nox_envs.upgrade.column import Place
 from nox_envs.upgrade.conduct import Conduct, Conducted
+from nox_envs.upgrade.lockfiles import LockFiles
+from nox_envs.upgrade.proven import ProvenFloors
 from nox_envs.upgrade.records import Record, broken
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ def run(
         if options.help:
             sys.stdout.write(reading.usage(name, kind))
             return
+        if options.refresh:
+            settings.refresh()
         if _host.manages_nothing(session):
             raise UsageError(
                 problem=f"{name} needs environments, and --no-venv makes none",
@@ -62,6 +67,9 @@ def run(
             options=options,
             held=reading.held(hold),
         )
+        if kind == "lock":
+            _lock(conduct, session)
+            return
         words = conduct.records.words() if options.words == ("--resume",) else None
         if words:  # It goes on with what was asked.
             options = reading.parse(["--resume", *words], session=name, kind=kind)
@@ -131,6 +139,30 @@ def _abort(session: nox.Session, error: NoxEnvsError) -> NoReturn:
     session.error(settings.redact(error.summary, os.environ))
 
 
+def _lock(conduct: Conduct, session: nox.Session) -> None:
+    """Write the locks of all cells, print what changed, and fail where one is not right."""
+    options = conduct.options
+    if options.posargs:
+        problem = f"{conduct.session} runs no session: nothing follows a second --"
+        raise UsageError(problem=problem)
+    report, errors = LockFiles(
+        places=conduct.places,
+        every=_places(_host.declared_sessions(), options),
+        options=options,
+        base=conduct.base,
+        cache=conduct.cache,
+        variables=conduct.variables,
+    ).run()
+    for error in {type(error): error for error in reversed(errors)}.values():
+        sys.stderr.write(settings.redact(f"{error}\n", os.environ))
+    if options.json != "-":
+        _print("\n" + locked.terminal(report, encoding=sys.stdout.encoding or "ascii"))
+    _deliver(json.dumps(locked.to_dict(report), indent=2) + "\n", options.json, conduct.base)
+    failed = locked.verdict(report, command=f"nox -s {conduct.session}")
+    if failed:
+        session.error(settings.redact(failed, os.environ))
+
+
 # -- which cells
 
 
@@ -138,6 +170,7 @@ def _places(sessions: Sequence[Any], options: UpgradeOptions) -> list[Place]:
     found = []
     for one in sessions:
         declared, noxfile, line = _host.declaration_of(one)
+        told = _host.told(one)
         if options.cooldown is not None:
             declared = replace(
                 declared, cooldown=options.cooldown, cooldown_text=options.cooldown_text
@@ -148,6 +181,7 @@ def _places(sessions: Sequence[Any], options: UpgradeOptions) -> list[Place]:
                 cell=cell,
                 declaration=declared,
                 noxfile=Noxfile(path=noxfile, line=line),
+                told=told[name],
             )
             for name, cell in _host.cells(one) or ()
         ]
@@ -246,7 +280,7 @@ def _print(text: str) -> None:
 
 
 def _apply(conduct: Conduct, session: nox.Session) -> None:
-    """Write the set of a finished campaign of today, or of one that is run now."""
+    """Write what a finished campaign of today proved, or one that is run now."""
     options, ended = conduct.options, None
     if not options.dry_run:
         conduct.refuse_uncommitted()
@@ -259,18 +293,26 @@ def _apply(conduct: Conduct, session: nox.Session) -> None:
         for path, name in ((options.json, "report.json"), (options.markdown, "report.md")):
             if path is not None:
                 _deliver(_files.read_text(record.directory / name), path, conduct.base)
-    text = applied.nothing_to_apply()
-    if record is not None and record.proven.pins:
-        text = _written(conduct, record)
+    floors = record.proven if record and isinstance(record.proven, ProvenFloors) else None
+    left = floors.left if floors else ()
+    text = applied.nothing_to_apply(conduct.kind, left)
+    is_written = record is not None and bool(record.proven.pins)
+    if record is not None and is_written:
+        text = _written(conduct, record, left)
     # What a program reads is not mixed with what people do.
     stream = sys.stderr if "-" in {options.json, options.markdown} else sys.stdout
     stream.write(settings.redact(text if options.dry_run else f"\n{text}", os.environ))
     stream.flush()
-    if ended is not None:
+    if floors and is_written and not options.dry_run:  # What was false is true now.
+        if left:
+            session.error(_FALSE)
+    elif ended is not None:
         _judge(ended, conduct, session)
+    elif floors and record and record.status == "broken":
+        session.error(_FALSE)
 
 
-def _written(conduct: Conduct, record: Record) -> str:
+def _written(conduct: Conduct, record: Record, left: Sequence[str]) -> str:
     """Write what was proven; what was done, in words, or what would be."""
     if record.disagreements:
         raise NotApplied(
@@ -281,8 +323,16 @@ def _written(conduct: Conduct, record: Record) -> str:
     written = conduct.apply(record)
     if conduct.options.dry_run:
         return written.diff
-    lines = [(edit.file, edit.before, edit.after) for edit in written.edits]
-    return applied.applied(lines, packages=written.packages, commands=written.commands)
+    return applied.applied(
+        [(edit.file, edit.before, edit.after) for edit in written.edits],
+        packages=written.packages,
+        commands=written.commands,
+        kind=conduct.kind,
+        left=left,
+    )
+
+
+_FALSE = "a lower bound does not hold"
 
 
 def _failing(found: Report) -> Mapping[str, str]:
@@ -299,6 +349,8 @@ def _failing(found: Report) -> Mapping[str, str]:
         kinds["breaks"] = "not every newer release passes"
     if isinstance(found, FloorsReport) and found.status == "broken":
         kinds["error"] = "a lower bound does not hold"  # It is a check, no question.
+    if isinstance(found, MatrixReport) and found.status != "ok":
+        kinds["error" if found.status == "broken" else "inconclusive"] = gridded.verdict(found)
     if found.not_tested:
         kinds["not-tested"] = f"{', '.join(found.not_tested)} was not tested"
     return kinds

@@ -10,16 +10,16 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files, settings
-from nox_envs.install import stamp
 from nox_envs.run import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from nox_envs.provision import Job, Provisioned
+    from nox_envs.interpreter import Interpreter
+    from nox_envs.provision import Job
 
-__all__ = ["Conditions", "last_pass", "note_pass"]
+__all__ = ["Conditions", "digest_of_sources", "last_pass", "note_pass"]
 
 
 def __dir__() -> list[str]:
@@ -51,33 +51,31 @@ class Conditions:
     def now(
         cls,
         job: Job,
-        provisioned: Provisioned,
         *,
+        lock: str,
+        interpreter: Interpreter,
         variables: Mapping[str, str],
         declared: Mapping[str, str | None],
         posargs: Sequence[str],
         arguments: Mapping[str, Any],
-    ) -> Conditions | None:
-        """What holds at this moment; None where it cannot be known.
+        sources: str = "",
+    ) -> Conditions:
+        """What holds at this moment.
 
-        `variables` are those of the user's shell, `declared` the changes to them for tests.
+        `lock` is the digest of one, `variables` are those of the user's shell, `declared` the
+        changes to them for tests. `sources` is what `digest_of_sources` says, where that is known.
         """
-        known = stamp.read(job.environment)
-        if known is None:
-            return None
-        env = settings.tool_environment(variables, kind="build", directory=job.directory)
-        top = tree.root(job.directory, env=env)
         patterns = job.declaration.pass_env or ()
         passed = {
             name: text
             for name, text in sorted(variables.items())
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         }
-        interpreter = provisioned.interpreter
         return cls(
-            lock=known.lock,
+            lock=lock,
             interpreter=[interpreter.version, interpreter.build, str(interpreter.base_prefix)],
-            sources=tree.digest(top, env=env, include=job.declaration.tree_include),
+            sources=sources
+            or digest_of_sources(job.directory, variables, include=job.declaration.tree_include),
             code=_files.sha256(job.noxfile.path),
             posargs=list(posargs),
             arguments={name: repr(value) for name, value in sorted(arguments.items())},
@@ -95,21 +93,32 @@ class Conditions:
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def last_pass(job: Job, conditions: Conditions) -> datetime | None:
-    """When the cell passed under the same conditions; None where it never did."""
+def digest_of_sources(
+    directory: Path, variables: Mapping[str, str], *, include: Iterable[str]
+) -> str:
+    """Equal where the files of the project are; `include` names ignored ones that count."""
+    env = settings.tool_environment(variables, kind="build", directory=directory)
+    return tree.digest(tree.root(directory, env=env), env=env, include=include)
+
+
+def last_pass(job: Job, conditions: Conditions, *, kind: str = "") -> datetime | None:
+    """When the cell passed under the same conditions; None where it never did.
+
+    `kind` tells passes in campaigns from those of the session by itself.
+    """
     try:
-        data = json.loads(_files.read_text(_path(job)))
+        data = json.loads(_files.read_text(_path(job, kind)))
         return datetime.fromisoformat(data["when"]) if data["key"] == conditions.key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def note_pass(job: Job, conditions: Conditions) -> None:
+def note_pass(job: Job, conditions: Conditions, *, kind: str = "") -> None:
     """Remember a clean pass; the one before is forgotten."""
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    _files.write_text(_path(job), json.dumps({"key": conditions.key, "when": when}))
+    _files.write_text(_path(job, kind), json.dumps({"key": conditions.key, "when": when}))
 
 
-def _path(job: Job) -> Path:
+def _path(job: Job, kind: str) -> Path:
     name = hashlib.sha256(job.name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return job.cache / _STORE / f"{name}.json"
+    return job.cache / _STORE / kind / f"{name}.json"

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from nox_envs.report.columns import Columns
     from nox_envs.report.facts import Baseline
 
-__all__ = ["Board", "all_at_once", "as_now", "closing", "finished", "opening", "tried"]
+__all__ = [
+    "Board",
+    "all_at_once",
+    "as_now",
+    "closing",
+    "finished",
+    "opening",
+    "tried",
+    "written_into",
+]
 
 
 def __dir__() -> list[str]:
@@ -101,15 +110,25 @@ def tried(changes: Changes) -> str:
     return some(releases, most=_NAMED) if releases else "as pinned now"
 
 
-def finished(trial: Trial, what: str = "") -> str:
-    """As `t4 test-3.11: werkzeug 3.1.9: fail, 3 tests, 12 s`."""
+def written_into(files: Sequence[str]) -> str:
+    """Why trials are run again, each with files of its own."""
+    named = some(list(dict.fromkeys(map(plain, files))), most=_NAMED)
+    return f"A run has written into installed files that others shared: {named}. Again, apart."
+
+
+def finished(trial: Trial, what: str | None = None) -> str:
+    """As `t4 test-3.11: werkzeug 3.1.9: fail, 3 tests, 12 s`.
+
+    `what` is what was tried, empty where that is no question.
+    """
     tests = len(trial.failure.tests) if trial.failure else 0
     facts = [str(trial.outcome)]
     facts += [count(tests, "test")] if tests else []
     facts += [plain(trial.reason)] if trial.reason else []
     facts.append("from the interrupted run" if trial.reused else duration(trial.seconds))
-    said = plain(what) or tried(trial.changes)
-    return f"{plain(trial.id)} {plain(trial.cell)}: {said}: {', '.join(facts)}"
+    said = [tried(trial.changes) if what is None else plain(what)]
+    label = f"{plain(trial.id)} {plain(trial.cell)}"
+    return ": ".join([label, *filter(None, said), ", ".join(facts)])
 
 
 def closing(trials: int, seconds: float) -> str:
@@ -174,7 +193,7 @@ class Board:
             running = self._running.pop(trial.id, None)
             self._done += 1
             if self._console is None and not self._is_closed:
-                self._print(finished(trial, running.what if running else ""))
+                self._print(finished(trial, running.what if running else None))
             self._draw()
 
     def say(self, line: str) -> None:
@@ -211,7 +230,10 @@ class Board:
     def _text(self) -> str:
         """The display, a line for each trial that runs."""
         now = self._clock()
-        lines = [f"  {one.label}: {one.what}, {duration(now - one.since)}" for one in self._drawn]
+        lines = [
+            f"  {': '.join(filter(None, [one.label, one.what]))}, {duration(now - one.since)}"
+            for one in self._drawn
+        ]
         return "\n".join([*lines, f"  {count(self._done, 'trial')} done"])
 
 

@@ -32,6 +32,7 @@ class Commands:
     bisect: str = ""
     """Empty where there is none; so for the others."""
     floors: str = ""
+    matrix: str = ""
     culprit: str = ""
 
 

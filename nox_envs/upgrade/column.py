@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import sys
 import uuid
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from nox_envs.resolve.index import NotThere, Releases, Unreachable
     from nox_envs.resolve.requests import Request
 
-__all__ = ["Column", "Place", "opened"]
+__all__ = ["Column", "Place", "opened", "planned"]
 
 
 def __dir__() -> list[str]:
@@ -56,6 +57,8 @@ class Place:
     cell: Cell
     declaration: Declaration
     noxfile: Noxfile
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What the session's function is told of the cell."""
 
     @property
     def python(self) -> str:
@@ -178,12 +181,43 @@ class Column:
 def opened(
     place: Place, *, cache: Path, variables: Mapping[str, str], within: Path | None = None
 ) -> Iterator[Column]:
-    """Plan a cell; what that takes is there until the end of the `with` statement.
+    """Plan a cell, and what it gets now; as `planned`."""
+    with planned(place, cache=cache, variables=variables, within=within) as planner:
+        interpreter = planner.interpreter()
+        gathered, wheels = planner.build(planner.gather(interpreter), interpreter)
+        current = planner.lock(gathered, wheels)
+        twins = {}
+        for source in gathered.installed:
+            if source is gathered.project:
+                wheel = wheels[source.path]
+                twins[wheel.name] = project.without_requirements(wheel, planner.scratch)
+        own = {wheel.name for wheel in wheels.values()}
+        known = declared(gathered.wanted.requests)
+        yield Column(
+            place=place,
+            planner=planner,
+            interpreter=interpreter,
+            gathered=gathered,
+            wheels=wheels,
+            current=current,
+            declared={name: each for name, each in known.items() if name not in own},
+            twins=twins,
+        )
+
+
+@contextlib.contextmanager
+def planned(
+    place: Place, *, cache: Path, variables: Mapping[str, str], within: Path | None = None
+) -> Iterator[Planner]:
+    """A planner for a cell; what that takes is there until the end of the `with` statement.
 
     It lies `within` the cache, or where it is said. Raises a `NoxEnvsError`, `InterpreterMissing` among them.
     """
     with _files.scratch("column", within=within or cache / "scratch") as scratch:
-        python = _make_environment(place, scratch / "env", variables)
+        uv = settings.find_uv(variables)
+        python = _base(place, variables)
+        if not uv:
+            python = _environment_of_pip(place, python, within or scratch, variables)
         job = Job(
             name=place.name,
             cell=place.cell,
@@ -197,51 +231,47 @@ def opened(
             reused=False,
             no_install=False,
             recreate=_never,
+            plans_only=bool(uv),
         )
         with workshop(job, variables, within=within) as planner:
-            interpreter = planner.interpreter()
-            gathered, wheels = planner.build(planner.gather(interpreter), interpreter)
-            current = planner.lock(gathered, wheels)
-            twins = {}
-            for source in gathered.installed:
-                if source is gathered.project:
-                    wheel = wheels[source.path]
-                    twins[wheel.name] = project.without_requirements(wheel, scratch)
-            own = {wheel.name for wheel in wheels.values()}
-            known = declared(gathered.wanted.requests)
-            yield Column(
-                place=place,
-                planner=planner,
-                interpreter=interpreter,
-                gathered=gathered,
-                wheels=wheels,
-                current=current,
-                declared={name: each for name, each in known.items() if name not in own},
-                twins=twins,
-            )
+            yield planner
 
 
 def _never() -> None:
-    """The environment of a plan is empty and stays so."""
+    """A plan has no environment, or an empty one that stays so."""
 
 
-def _make_environment(place: Place, directory: Path, variables: Mapping[str, str]) -> Path:
-    """An empty environment to plan with; the pip in it resolves where there is no uv."""
+def _base(place: Place, variables: Mapping[str, str]) -> Path:
+    """The interpreter that environments of the cell are made with."""
     asked = place.cell.python
     base = Path(sys.executable) if asked is None else discover.locate(asked, variables)
     if base is None:
         raise discover.missing(str(asked), variables)
-    env = settings.tool_environment(variables, kind="pip", directory=directory.parent)
-    uv = settings.find_uv(variables)
-    command: list[str | Path]
-    if uv:
-        command = [uv, "venv", "--quiet", "--no-config", "--python", base, directory]
-    elif needs_venv(str(asked or "")):
-        command = [base, "-I", "-m", "venv", directory]
-    else:
-        command = [sys.executable, "-m", "virtualenv", "--quiet", "--python", base, directory]
-    done = _process.run(command, env=env, cwd=directory.parent)
-    if done.returncode != 0:
-        raise discover.missing(str(asked or base), variables, note=done.output)
+    return base
+
+
+def _environment_of_pip(
+    place: Place, base: Path, within: Path, variables: Mapping[str, str]
+) -> Path:
+    """An empty environment, whose pip resolves where there is no uv; one for each interpreter."""
+    from filelock import FileLock  # noqa: PLC0415 - seldom needed
+
+    name = hashlib.sha256(str(base).encode()).hexdigest()[:16]
+    directory = _files.make_directory(within / "pips") / name
     windows = sys.platform == "win32"
-    return directory / ("Scripts/python.exe" if windows else "bin/python")
+    python = directory / ("Scripts/python.exe" if windows else "bin/python")
+    complete = directory / "complete"
+    with FileLock(directory.with_suffix(".lock")):
+        if complete.exists():
+            return python
+        _files.remove(directory)
+        asked = place.cell.python or ""
+        command: list[str | Path] = [base, "-I", "-m", "venv", directory]
+        if not needs_venv(asked):
+            command = [sys.executable, "-m", "virtualenv", "--quiet", "--python", base, directory]
+        env = settings.tool_environment(variables, kind="pip", directory=within)
+        done = _process.run(command, env=env, cwd=within)
+        if done.returncode != 0:
+            raise discover.missing(asked or str(base), variables, note=done.output)
+        _files.write_text(complete, "")
+    return python

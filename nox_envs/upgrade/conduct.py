@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,9 +19,10 @@ from nox_envs import _files, _process, settings
 from nox_envs._forks import Forks, opened
 from nox_envs._tree import Stop, Stopped, Tree
 from nox_envs.errors import NoxEnvsError
+from nox_envs.install import bytecode
 from nox_envs.planning import relative
 from nox_envs.report import as_json, as_markdown
-from nox_envs.report.progress import Board, tried
+from nox_envs.report.progress import Board, tried, written_into
 from nox_envs.report.view import Commands
 from nox_envs.run import tree
 from nox_envs.upgrade.apply import Applied, apply, refuse_uncommitted
@@ -31,12 +32,14 @@ from nox_envs.upgrade.findings import report
 from nox_envs.upgrade.floors import Floors
 from nox_envs.upgrade.inquest import Inquest
 from nox_envs.upgrade.records import Record, Records, running
+from nox_envs.upgrade.sweep import Sweep
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import TextIO
 
+    from nox_envs.outcome import Changes
     from nox_envs.report.facts import Report
     from nox_envs.upgrade.column import Place
     from nox_envs.upgrade.options import Kind, UpgradeOptions
@@ -101,28 +104,19 @@ class Conduct:
         """Run it to its end, or until it is stopped."""
         begun = time.monotonic()
         started = datetime.now(timezone.utc)
-        stop = threading.Event()
         with (
             _files.explained(self.cache),
             self._directory(started) as (directory, temporary),
             Board(self._clean, terminal=self.terminal) as board,
             self._forks(temporary) as forks,
         ):
-            trials = Trials(
-                self._workplace(directory, temporary, stop, forks),
-                key=_digest([self.records.key, self.options.posargs, self.options.timeout]),
-                told=lambda trial, cell, changes: board.started(trial, cell, tried(changes)),
-                ended=board.finished,
-            )
-            campaign = _KINDS[self.kind](
-                self.places, options=self.options, trials=trials, cache=self.cache, say=board.say
-            )
-            try:
-                stopped = self._guarded(campaign, stop)
-            finally:
-                stop.set()
-                board.close()
-                campaign.close()
+            place = self._workplace(directory, temporary, forks)
+            campaign, trials, stopped = self._once(place, board)
+            if trials.touched and stopped is None:
+                board.say(written_into(trials.touched))
+                place = replace(place, stop=threading.Event(), apart=True)
+                campaign, trials, stopped = self._once(place, board)
+            board.close()
             header = {
                 "started": started.isoformat(timespec="seconds"),
                 "seconds": round(time.monotonic() - begun, 3),
@@ -138,6 +132,26 @@ class Conduct:
             except NoxEnvsError as error:  # The answer is told all the same.
                 errors[str(error)] = error
         return Conducted(report=found, stopped=stopped, errors=tuple(errors.values()))
+
+    def _once(self, place: Workplace, board: Board) -> tuple[_Kind, Trials, Stop | None]:
+        """Run it; what the journal knows is not run again."""
+        trials = Trials(
+            place,
+            key=_digest([self.records.key, self.options.posargs, self.options.timeout]),
+            told=lambda trial, cell, changes: board.started(
+                trial, cell, self._tried(campaign, cell, changes)
+            ),
+            ended=board.finished,
+        )
+        campaign = _KINDS[self.kind](
+            self.places, options=self.options, trials=trials, cache=self.cache, say=board.say
+        )
+        try:
+            stopped = self._guarded(campaign, place.stop)
+        finally:
+            place.stop.set()
+            campaign.close()
+        return campaign, trials, stopped
 
     def _write(self, found: Report, directory: Path) -> None:
         documents = {
@@ -259,7 +273,6 @@ class Conduct:
         self,
         directory: Path,
         temporary: Path,
-        stop: threading.Event,
         forks: Forks | None,
     ) -> Workplace:
         declared = [place.declaration for place in self.places]
@@ -269,12 +282,13 @@ class Conduct:
             directory=directory,
             temporary=temporary,
             slots=self.cache / "slots",
+            bytecode=self.cache / bytecode.STORE,
             base=self.base,
             noxfile=self.noxfile,
             variables=self.variables,
             host_words=self.host_words,
             posargs=self.options.posargs,
-            stop=stop,
+            stop=threading.Event(),
             jobs=1 if single else self.options.jobs or default_jobs(),
             keeps=self.options.keep,
             shared=shared,
@@ -282,13 +296,16 @@ class Conduct:
             forks=forks,
         )
 
+    def _tried(self, campaign: _Kind, cell: str, changes: Changes) -> str:
+        if isinstance(campaign, Inquest) and not changes:
+            return campaign.cases[cell].label  # The good state is not what is pinned now.
+        return "" if self.kind == "matrix" else tried(changes)
+
     def _clean(self, line: str) -> None:
         self.say(settings.redact(line, self.variables))
 
     @staticmethod
-    def _guarded(
-        campaign: Campaign | Bisection | Floors | Inquest, stop: threading.Event
-    ) -> Stop | None:
+    def _guarded(campaign: _Kind, stop: threading.Event) -> Stop | None:
         """Run the phases; a signal ends every trial with all that it started."""
         guard = Tree(timeout=None, die_with_parent=False, tag=uuid.uuid4().hex, leave_nothing=True)
         failure: BaseException | None = None
@@ -304,7 +321,9 @@ class Conduct:
         return guard.stop
 
 
-_KINDS: Mapping[Kind, type[Campaign | Bisection | Floors | Inquest]] = {
+_Kind = Campaign | Bisection | Floors | Inquest | Sweep
+_KINDS: Mapping[Kind, type[_Kind]] = {
+    "matrix": Sweep,
     "upgrade": Campaign,
     "bisect": Bisection,
     "floors": Floors,
@@ -313,7 +332,7 @@ _KINDS: Mapping[Kind, type[Campaign | Bisection | Floors | Inquest]] = {
 
 
 def _report(
-    campaign: Campaign | Bisection | Floors | Inquest,
+    campaign: _Kind,
     header: Mapping[str, Any],
     options: UpgradeOptions,
     *,

@@ -17,7 +17,7 @@ from nox_envs.errors import UsageError
 from nox_envs.options import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
 
@@ -29,6 +29,7 @@ def __dir__() -> list[str]:
 
 
 FAIL_ON = ("baseline", "inconclusive", "error", "breaks", "not-tested")
+_FAIL_ON_OF_A_CHECK = ("inconclusive", "error", "not-tested")
 _DEFAULT_FAIL_ON = frozenset({"baseline", "inconclusive", "error"})
 
 
@@ -65,6 +66,14 @@ class UpgradeOptions:
     match: str | None = None
     scan: bool = False
     lower: bool = False
+    fail_fast: bool = False
+    rerun_failed: bool = False
+    refresh: bool = False
+    """Whether what is remembered of resolutions is left aside."""
+    check: bool = False
+    """Whether locks are compared, and not written."""
+    upgrade: tuple[NormalizedName, ...] | None = ()
+    """Whose pins may move in a lock; all where it is None."""
     help: bool = False
     posargs: tuple[str, ...] = ()
     """What follows a second `--`: for the session."""
@@ -97,7 +106,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(problem=message, advice=(f"all options:   {self.prog} --help",))
 
 
-Kind = Literal["upgrade", "bisect", "culprit", "floors"]
+Kind = Literal["matrix", "upgrade", "bisect", "culprit", "floors", "lock"]
 """The campaigns that there are."""
 
 
@@ -114,7 +123,7 @@ def parse(words: Sequence[str], *, session: str, kind: Kind = "upgrade") -> Upgr
     for at, word in enumerate(own):
         option = word.partition("=")[0]
         if option.startswith("-") and option not in known and option != "-":
-            raise _unknown(own[at:], option, known, session)
+            raise _unknown(own[at:], option, known, session, kind)
     found = parser.parse_intermixed_args(own)
     if (found.again or found.force) and not (found.apply or found.dry_run):
         raise UsageError(
@@ -136,7 +145,7 @@ def parse(words: Sequence[str], *, session: str, kind: Kind = "upgrade") -> Upgr
         timeout=found.timeout,
         keep=found.keep,
         resume=found.resume,
-        fail_on=_fail_on(found.fail_on),
+        fail_on=_fail_on(found.fail_on, kind),
         json=found.json,
         markdown=found.markdown,
         apply=found.apply,
@@ -148,6 +157,11 @@ def parse(words: Sequence[str], *, session: str, kind: Kind = "upgrade") -> Upgr
         match=_pattern(getattr(found, "match", None)),
         scan=getattr(found, "scan", False),
         lower=getattr(found, "lower", False),
+        fail_fast=found.fail_fast,
+        rerun_failed=found.rerun_failed,
+        refresh=found.refresh,
+        check=found.check,
+        upgrade=_upgraded(found.upgrade),
         help=found.help,
         posargs=posargs,
         words=tuple(words),
@@ -160,10 +174,12 @@ def usage(session: str, kind: Kind = "upgrade") -> str:
 
 
 _QUESTIONS: Mapping[Kind, str] = {
+    "matrix": "Does every cell pass?",
     "upgrade": "Which newer releases can be taken today, together?",
     "bisect": "Which release of NAME broke it?",
     "culprit": "It worked before: which package is to blame?",
     "floors": "Do the lower bounds really work?",
+    "lock": "Write the lock of each cell, for locked=True.",
 }
 
 
@@ -172,10 +188,16 @@ def _parser(session: str, kind: Kind) -> argparse.ArgumentParser:
         prog=f"nox -s {session} --",
         add_help=False,
         allow_abbrev=False,
-        description=f"{_QUESTIONS[kind]} What follows a second -- is handed to the session.",
+        description=_QUESTIONS[kind]
+        + " What follows a second -- is handed to the session." * (kind != "lock"),
     )
     add = parser.add_argument
-    if kind == "bisect":
+    parser.set_defaults(fail_fast=False, rerun_failed=False, check=False, upgrade=[])
+    if kind == "lock":
+        return _lock_parser(parser)
+    if kind == "matrix":
+        parser.set_defaults(names=[], mode=None, max_trials=None, proofs=None, pre=False, hold=[])
+    elif kind == "bisect":
         add("names", nargs="*", metavar="NAME", help="the package, declared or not")
         add("--good", metavar="V", help="a release that works (default: yours)")
         add("--bad", metavar="V", help="a release that does not (default: the newest)")
@@ -192,29 +214,32 @@ def _parser(session: str, kind: Kind) -> argparse.ArgumentParser:
         add("--lower", action="store_true", help="look below the declared bounds, too")
     add("--python", action="append", default=[], metavar="X.Y", help="only this Python")
     add("--only", action="append", default=[], metavar="CELL|AXIS=VALUE", help="only these cells")
-    add("--mode", choices=("keep", "fresh"), default=None,
-        help="keep: move no pin that need not move; fresh: what a new user gets today")  # fmt: skip
     add("--jobs", type=_count, default=None, metavar="N", help="trials at a time (default: cores)")
-    add("--max-trials", type=_count, default=None, metavar="N", help="stop searching after N runs")
-    add("--proofs", type=_count, default=None, metavar="N", help="passing runs of the final set")
-    add("--pre", action="store_true", help="try pre-releases as well")
-    add("--hold", action="append", default=[], metavar="NAME[SPEC]",
-        help="leave it where it is, or within SPEC")  # fmt: skip
+    if kind == "matrix":
+        add("--fail-fast", action="store_true", help="stop at the first cell that fails")
+        add("--rerun-failed", action="store_true",
+            help="only cells that did not pass in the last run")  # fmt: skip
+    else:
+        _add_search(add)
     add("--cooldown", default=None, metavar='"7 days"', help="leave younger releases aside")
+    default = "the declared one" if kind == "matrix" else "5 times the first one, at least 60"
     add("--timeout", type=_seconds, default=None, metavar="S",
-        help="seconds for one run (default: 5 times the first one, at least 60)")  # fmt: skip
+        help=f"seconds for one run (default: {default})")  # fmt: skip
+    add("--refresh", action="store_true", help="resolve anew, whatever is remembered")
     add("--keep", action="store_true", help="keep the environments of runs that fail")
     add("--resume", action="store_true", help="go on with the campaign that was interrupted")
+    kinds = _FAIL_ON_OF_A_CHECK if kind == "matrix" else FAIL_ON
+    default = ",".join(each for each in kinds if each in _DEFAULT_FAIL_ON)
     add("--fail-on", default=None, metavar="LIST",
-        help=f"of {', '.join(FAIL_ON)} (default: baseline,inconclusive,error)")  # fmt: skip
+        help=f"of {', '.join(kinds)} (default: {default})")  # fmt: skip
     add("--json", default=None, metavar="FILE|-", help="write the report as JSON")
     add("--markdown", default=None, metavar="FILE|-", help="write the report as Markdown")
-    if kind != "upgrade":
+    if kind not in {"upgrade", "floors"}:
         parser.set_defaults(apply=False, dry_run=False, again=False, force=False)
         add("--help", action="store_true", help="show this, and run nothing")
         return parser
     either = parser.add_mutually_exclusive_group().add_argument
-    either("--apply", action="store_true", help="write the set that passed to your files")
+    either("--apply", action="store_true", help="write what passed to your files")
     either("--dry-run", action="store_true", help="show what --apply would write")
     add("--again", action="store_true", help="with --apply: test again, use no earlier result")
     add("--force", action="store_true", help="with --apply: edit files with uncommitted changes")
@@ -222,11 +247,46 @@ def _parser(session: str, kind: Kind) -> argparse.ArgumentParser:
     return parser
 
 
-def _unknown(words: Sequence[str], option: str, known: Sequence[str], session: str) -> UsageError:
+def _lock_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The options of what runs nothing."""
+    parser.set_defaults(
+        names=[], mode=None, jobs=None, max_trials=None, proofs=None, pre=False, hold=[],
+        cooldown=None, timeout=None, keep=False, resume=False, fail_on=None, markdown=None,
+        apply=False, dry_run=False, again=False, force=False,
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--python", action="append", default=[], metavar="X.Y", help="only this Python")
+    add("--only", action="append", default=[], metavar="CELL|AXIS=VALUE", help="only these cells")
+    add("--check", action="store_true", help="write nothing, fail where a lock is not right")
+    add("--upgrade", action="append", nargs="*", default=[], metavar="NAME",
+        help="take newer releases of these, or of all (default: keep the pins that still fit)")  # fmt: skip
+    add("--refresh", action="store_true", help="resolve anew, whatever is remembered")
+    add("--json", default=None, metavar="FILE|-", help="write the report as JSON")
+    add("--help", action="store_true", help="show this, and write nothing")
+    return parser
+
+
+def _add_search(add: Callable[..., object]) -> None:
+    """What steers a search, which running every cell is not."""
+    add("--mode", choices=("keep", "fresh"), default=None,
+        help="keep: move no pin that need not move; fresh: what a new user gets today")  # fmt: skip
+    add("--max-trials", type=_count, default=None, metavar="N", help="stop searching after N runs")
+    add("--proofs", type=_count, default=None, metavar="N", help="passing runs of the final set")
+    add("--pre", action="store_true", help="try pre-releases as well")
+    add("--hold", action="append", default=[], metavar="NAME[SPEC]",
+        help="leave it where it is, or within SPEC")  # fmt: skip
+
+
+def _unknown(
+    words: Sequence[str], option: str, known: Sequence[str], session: str, kind: Kind
+) -> UsageError:
     near = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
     advice = [f"did you mean {near[0]}?"] if near else []
+    choosing = f"to choose cells:                     nox -s {session} -- --only CELL|AXIS=VALUE"
+    for_tests = f"for your tests, after a second --:   nox -s {session} -- -- {shlex.join(words)}"
     advice += [
-        f"for your tests, after a second --:   nox -s {session} -- -- {shlex.join(words)}",
+        *([] if kind == "lock" else [for_tests]),
+        *([choosing] if kind == "matrix" else []),
         f"all options:                         nox -s {session} -- --help",
     ]
     return UsageError(problem=f"{option} is not an option of {session}", advice=tuple(advice))
@@ -262,6 +322,20 @@ def _limits(texts: Sequence[str]) -> dict[NormalizedName, SpecifierSet]:
     return limits
 
 
+def _upgraded(given: Sequence[Sequence[str]]) -> tuple[NormalizedName, ...] | None:
+    """The names after `--upgrade`; None where it stands alone."""
+    if [] in given:
+        return None
+    found = [_asked(word) for words in given for word in words]
+    for name, specifier in found:
+        if specifier:
+            raise UsageError(
+                problem=f"--upgrade {name}{specifier}: a lock takes what is declared",
+                advice=(f"write --upgrade {name}; limits belong in the declaration",),
+            )
+    return tuple(name for name, _ in found)
+
+
 def _pattern(text: str | None) -> str | None:
     if text is not None:
         try:
@@ -286,14 +360,15 @@ def _cooldown(text: str | None) -> timedelta | None:
     return duration
 
 
-def _fail_on(text: str | None) -> frozenset[str]:
+def _fail_on(text: str | None, kind: Kind) -> frozenset[str]:
     if text is None:
         return _DEFAULT_FAIL_ON
+    kinds = _FAIL_ON_OF_A_CHECK if kind == "matrix" else FAIL_ON
     given = [word.strip() for word in text.split(",") if word.strip()]
     for word in given:
-        if word not in FAIL_ON:
-            near = difflib.get_close_matches(word, FAIL_ON, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"it takes {', '.join(FAIL_ON)}"
+        if word not in kinds:
+            near = difflib.get_close_matches(word, kinds, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"it takes {', '.join(kinds)}"
             raise UsageError(problem=f"--fail-on: {word!r} is not known", advice=(advice,))
     return frozenset(given)
 

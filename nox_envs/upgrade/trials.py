@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +48,8 @@ class Workplace:
     """Gone when the campaign ends."""
     slots: Path
     """For the environments of trials, one at a time in each."""
+    bytecode: Path
+    """Where bytecode is kept."""
     base: Path
     """The noxfile's directory."""
     noxfile: Path
@@ -64,6 +67,8 @@ class Workplace:
     include: tuple[str, ...] = ()
     forks: Forks | None = None
     """Starts the nox of each trial, where it is there."""
+    apart: bool = False
+    """Whether the environments of trials share no file with others, whatever is declared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,10 @@ class Shown:
     seconds: float = 0.0
     """For the session's function alone."""
     is_stopping: bool = False
+    undeclared: tuple[str, ...] = ()
+    """What the session installed by itself."""
+    touched: tuple[str, ...] = ()
+    """Files that it wrote into, and that others share."""
     path: Path | None = None
     """Of the log."""
 
@@ -89,6 +98,7 @@ class Shown:
             "requires": {name: list(found) for name, found in self.requires.items()},
             "seconds": self.seconds,
             "is_stopping": self.is_stopping,
+            "undeclared": list(self.undeclared),
         }
 
     @classmethod
@@ -100,6 +110,7 @@ class Shown:
             requires={name: tuple(found) for name, found in data["requires"].items()},
             seconds=data["seconds"],
             is_stopping=data["is_stopping"],
+            undeclared=tuple(data.get("undeclared", ())),
         )
 
 
@@ -122,6 +133,11 @@ class Trials:
         self.trials: list[Trial] = []
         self.kept: dict[str, str] = {}
         """How to enter what was kept, by trial."""
+        self.touched: tuple[str, ...] = ()
+        """Installed files that a trial has written into, though others had them too.
+
+        Then all stop: what ended since that trial began is in doubt, and is forgotten.
+        """
         self._key = key
         self._told = told
         self._ended = ended
@@ -130,18 +146,19 @@ class Trials:
         self._inside: Path | None = None
         self._count = 0
         self._seconds: dict[str, float] = {}
+        self._ended_at: dict[str, float] = {}
         self._journal = journal.Journal(place.directory / "journal.jsonl")
+        records = journal.read(place.directory / "journal.jsonl")
+        doubtful = {
+            name for record in records if record.get("kind") == "doubt" for name in record["trials"]
+        }
+        ran = [record for record in records if record.get("kind") == "trial"]
         self._remembered = {
             record["key"]: Shown.from_dict(record)
-            for record in journal.read(place.directory / "journal.jsonl")
-            if record.get("kind") == "trial" and record["key"].startswith(f"{key} ")
+            for record in ran
+            if record["key"].startswith(f"{key} ") and record["trial"]["id"] not in doubtful
         }
-        numbers = [
-            int(str(record["trial"]["id"])[1:])
-            for record in journal.read(place.directory / "journal.jsonl")
-            if record.get("kind") == "trial"
-        ]
-        self._count = max(numbers, default=0)
+        self._count = max((int(str(record["trial"]["id"])[1:]) for record in ran), default=0)
 
     def run(
         self,
@@ -177,19 +194,32 @@ class Trials:
             log=_log(name),
         )
         _files.write_toml(self.place.directory / draft.lock, lock.to_pylock())
+        begun = time.monotonic()
         shown = self._try(column, lock, draft, limit)
         for pause in _RETRIES:
             if not self._was_network(shown) or self.place.stop.wait(pause):
                 break
             shown = self._try(column, lock, draft, limit)
-        if self.place.stop.is_set() and shown.trial.outcome is not Outcome.PASS:
+        if self.place.stop.is_set() and (self.touched or shown.trial.outcome is not Outcome.PASS):
             return shown  # It was stopped: it shows nothing, and nobody is told.
+        if shown.touched:
+            self._distrust(shown.touched, begun)
+            return shown
         with self._lock:
+            self._ended_at[draft.id] = time.monotonic()
             self.trials.append(shown.trial)
             if shown.trial.outcome is not Outcome.ERROR:
                 self._journal.append({"kind": "trial", "key": key, **shown.to_dict()})
         self._ended(shown.trial)
         return replace(shown, path=self.place.directory / draft.log)
+
+    def _distrust(self, touched: tuple[str, ...], since: float) -> None:
+        """Stop all, for a trial has written into files that the others have, too."""
+        with self._lock:
+            doubtful = [name for name, ended in self._ended_at.items() if ended > since]
+            self._journal.append({"kind": "doubt", "trials": doubtful})
+            self.touched += touched
+        self.place.stop.set()
 
     def _way_in(self, home: Path) -> str:
         """What to type to enter the environment of a trial that was kept."""
@@ -250,6 +280,8 @@ class Trials:
             junit=str(home / "junit.xml"),
             evidence=str(home / "evidence"),
             watch=tuple(str(name) for name in column.declared),
+            bytecode=str(self.place.bytecode),
+            apart=self.place.apart,
         )
         # Addresses with credentials: for the installer alone, and gone afterwards.
         _files.write_toml(Path(order.lock), lock.for_installer({}), private=True)
@@ -366,6 +398,8 @@ def _shown(draft: Trial, ran: trial.Ran, lock: Lock) -> Shown:
         requires=result.requires if result else {},
         seconds=result.seconds if result else 0.0,
         is_stopping=ran.is_stopping,
+        undeclared=tuple(result.undeclared) if result else (),
+        touched=result.touched if result else (),
     )
 
 

@@ -279,3 +279,37 @@ def test_writing_and_only_showing_exclude_each_other() -> None:
 @pytest.mark.parametrize("option", ["--again", "--force"])
 def test_what_needs_apply_is_refused_without_it(option: str) -> None:
     refused(option)
+
+
+def test_floors_are_applied_too() -> None:
+    assert parse(["--apply"], session="floors", kind="floors").apply
+    assert "lower bounds" in usage("floors", "floors")
+
+
+# -- matrix
+
+
+def test_what_a_matrix_can_be_asked() -> None:
+    words = ["--only", "django=4.2", "--fail-fast", "--rerun-failed", "--refresh", "--jobs", "3",
+             "--fail-on", "not-tested", "--", "-x"]  # fmt: skip
+    found = parse(words, session="matrix", kind="matrix")
+    assert (found.only, found.jobs, found.posargs) == (("django=4.2",), 3, ("-x",))
+    assert (found.fail_fast, found.rerun_failed, found.refresh) == (True, True, True)
+    assert found.fail_on == {"not-tested"}
+    plain = parse([], session="matrix", kind="matrix")
+    assert {plain.fail_fast, plain.rerun_failed, plain.refresh} == {False}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-k", "a b"], "nox -s matrix -- -- -k 'a b'"),
+        (["-k", "a"], "nox -s matrix -- --only CELL|AXIS=VALUE"),
+        (["--mode", "fresh"], "--mode is not an option of matrix"),
+        (["--fail-on", "breaks"], "it takes inconclusive, error, not-tested"),
+    ],
+)
+def test_what_a_matrix_cannot_be_asked(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(words, session="matrix", kind="matrix")
+    assert said in str(caught.value)
