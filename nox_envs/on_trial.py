@@ -82,6 +82,7 @@ class OnTrial:
         failure: BaseException | None,
         skipped: bool,
         undeclared: Mapping[str, str],
+        touched: Collection[str],
         seconds: float,
     ) -> None:
         """Write how it went."""
@@ -98,6 +99,7 @@ class OnTrial:
             error=type(failure).__name__ if isinstance(failure, NoxEnvsError) else "",
             reason=reason,
             undeclared=dict(undeclared),
+            touched=tuple(touched),
             seconds=seconds,
         )
         result.write(Path(self.order.result))

@@ -1,4 +1,4 @@
-"""The one recipe: declare, plan, resolve, install, check. Then, and only then, run.
+"""The one recipe: declare, plan, resolve, install, check, warm. Then, and only then, run.
 
 An environment is made complete or made again; it is never repaired or resumed. Its
 stamp is written last, so that whatever was interrupted is not mistaken for complete.
@@ -22,21 +22,25 @@ from nox_envs.errors import (
     StaleEnvironment,
     WrongEnvironment,
 )
-from nox_envs.install import check, stamp
+from nox_envs.install import bytecode, check, intact, loaded, stamp
 from nox_envs.install.interface import Built
+from nox_envs.install.via_uv import UvInstaller
 from nox_envs.lock import Lock, LockedLocal, recorded_pins
 from nox_envs.planning import Planner
 from nox_envs.toolbox import Job, Toolbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from nox_envs.gather import Gathered
     from nox_envs.interpreter import Interpreter
     from nox_envs.planning import Pins, Wheels
     from nox_envs.run.exchange import TrialOrder
 
-__all__ = ["Job", "Provisioned", "built", "fill", "note_undeclared", "provision", "workshop"]
+__all__ = [
+    "Job", "Provisioned", "built", "distrust", "fill", "heal", "note_loaded", "note_undeclared", "provision",
+    "workshop",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:
@@ -57,6 +61,10 @@ class Provisioned:
     seconds: float
     fresh: bool
     """Whether it was made now."""
+    bytecode: Path
+    """The store that its bytecode comes from."""
+    snapshot: intact.Snapshot | None
+    """What it shares with others, before anything has run in it; None for nothing."""
 
 
 @contextlib.contextmanager
@@ -76,36 +84,69 @@ def workshop(
         yield Planner(job=job, tools=tools, scratch=scratch)
 
 
-def provision(job: Job, variables: Mapping[str, str]) -> Provisioned:
+def provision(job: Job, variables: Mapping[str, str], *, store: Path | None = None) -> Provisioned:
     """Give a cell exactly the environment that it declares.
 
-    Raises a `NoxEnvsError` that says what to do; nothing has been run in the environment
-    then.
+    `store` is where bytecode is kept, if not in the cache of the job. Raises a `NoxEnvsError`
+    that says what to do; nothing has been run in the environment then.
     """
     begun = time.monotonic()
     with workshop(job, variables) as planner:
-        interpreter, pins, fresh = _Recipe(job=job, planner=planner).follow()
-        return _provisioned(planner, begun, interpreter, pins, fresh=fresh)
+        recipe = _Recipe(job=job, planner=planner, store=store or job.cache / bytecode.STORE)
+        interpreter, pins, fresh = recipe.follow()
+        return recipe.provisioned(begun, interpreter, pins, fresh=fresh)
 
 
-def fill(job: Job, variables: Mapping[str, str], order: TrialOrder) -> Provisioned:
+def fill(
+    job: Job, variables: Mapping[str, str], order: TrialOrder, *, store: Path | None = None
+) -> Provisioned:
     """Give a cell exactly the environment of the lock that a trial is to run against."""
     begun = time.monotonic()
     with workshop(job, variables) as planner:
-        interpreter, pins = _Recipe(job=job, planner=planner).follow_order(order)
-        return _provisioned(planner, begun, interpreter, pins, fresh=True)
+        recipe = _Recipe(job=job, planner=planner, store=store or job.cache / bytecode.STORE)
+        interpreter, pins = recipe.follow_order(order)
+        return recipe.provisioned(begun, interpreter, pins, fresh=True)
 
 
-def _provisioned(
-    planner: Planner, begun: float, interpreter: Interpreter, pins: Pins, *, fresh: bool
-) -> Provisioned:
-    return Provisioned(
-        interpreter=interpreter,
-        pins=pins,
-        tool=planner.tools.name,
-        seconds=time.monotonic() - begun,
-        fresh=fresh,
-    )
+def note_loaded(job: Job, provisioned: Provisioned) -> None:
+    """After a clean pass: remember what it loaded, for the next environment of the session."""
+    loaded.note(provisioned.bytecode, provisioned.interpreter, session=job.declaration.name)
+
+
+def heal(
+    job: Job,
+    variables: Mapping[str, str],
+    provisioned: Provisioned,
+    changes: Collection[intact.Change],
+) -> bool:
+    """Keep what was written into shared files out of the environments that come.
+
+    False where that is not certain. See `intact.heal`.
+    """
+    try:
+        with workshop(job, variables) as planner:
+            installer = planner.tools.installer(planner.gather(provisioned.interpreter))
+            return intact.heal(
+                changes,
+                store=provisioned.bytecode,
+                installer=installer if isinstance(installer, UvInstaller) else None,
+                scratch=planner.scratch,
+            )
+    except NoxEnvsError:  # What is declared has changed meanwhile, or the disk is full.
+        return False
+
+
+def distrust(job: Job, changes: Collection[intact.Change]) -> list[str]:
+    """Have every environment of the checkout made anew that has files with these changes.
+
+    Returns the names of their directories, that of the job among them.
+    """
+    found = []
+    for environment in sorted(job.environment.parent.iterdir()):
+        if stamp.read(environment) and intact.has(environment, changes, like=job.environment):
+            stamp.remove(environment)
+            found.append(environment.name)
+    return found
 
 
 def note_undeclared(job: Job, provisioned: Provisioned) -> dict[str, str]:
@@ -121,7 +162,7 @@ def note_undeclared(job: Job, provisioned: Provisioned) -> dict[str, str]:
     }
     known = stamp.read(job.environment)
     if provisioned.fresh and (known is None or known.token != job.token):
-        reason = "something else made it anew while the session ran in it"
+        reason = "something else made it anew, or wrote into it, while the session ran in it"
         raise WrongEnvironment(cell=job.name, differences=(reason,))
     if known is not None and dict(known.undeclared) != found:
         stamp.write(job.environment, replace(known, undeclared=found))
@@ -132,13 +173,26 @@ def note_undeclared(job: Job, provisioned: Provisioned) -> dict[str, str]:
 class _Recipe:
     job: Job
     planner: Planner
+    store: Path
+
+    def provisioned(
+        self, begun: float, interpreter: Interpreter, pins: Pins, *, fresh: bool
+    ) -> Provisioned:
+        return Provisioned(
+            interpreter=interpreter,
+            pins=pins,
+            tool=self.planner.tools.name,
+            seconds=time.monotonic() - begun,
+            fresh=fresh,
+            bytecode=self.store,
+            snapshot=intact.snapshot(interpreter) if self._shares else None,
+        )
 
     def follow(self) -> tuple[Interpreter, Pins, bool]:
         job, planner = self.job, self.planner
         if job.reused and not job.no_install and not self._is_usable():
             return self._anew()
-        interpreter = planner.interpreter()
-        planner.tools.refuse_without_installer(interpreter)
+        interpreter = self._interpreter()
         gathered = planner.gather(interpreter)
         inputs = planner.inputs(gathered)
         if job.reused and job.no_install:
@@ -151,7 +205,7 @@ class _Recipe:
             return interpreter, lock.pins, False
         if job.reused:
             job.recreate()
-            again = planner.interpreter()
+            again = self._interpreter()
             if (again.version, again.build) != (interpreter.version, interpreter.build):
                 return self._again()
             interpreter = again
@@ -162,8 +216,7 @@ class _Recipe:
     def follow_order(self, order: TrialOrder) -> tuple[Interpreter, Pins]:
         """The same where a campaign has resolved and built already."""
         planner = self.planner
-        interpreter = planner.interpreter()
-        planner.tools.refuse_without_installer(interpreter)
+        interpreter = self._interpreter()
         path = Path(order.lock)
         base = self.job.noxfile.path.parent
         lock = replace(
@@ -211,7 +264,25 @@ class _Recipe:
             return False
         return True
 
-    # -- install and check
+    @property
+    def _shares(self) -> bool:
+        """Whether the environment may share files with others."""
+        return not self.job.apart and self.job.declaration.isolation != "copy"
+
+    def _interpreter(self) -> Interpreter:
+        """The interpreter of the environment, which holds what is needed to install."""
+        tools, interpreter = self.planner.tools, self.planner.interpreter()
+        tools.refuse_without_installer(interpreter)
+        if tools.name == "pip":
+            self._warm(interpreter, loaded.PIP)
+        return interpreter
+
+    def _warm(self, interpreter: Interpreter, session: str) -> None:
+        names = loaded.names(self.store, session)
+        env = self.planner.tools.variables
+        bytecode.warm(self.store, interpreter, names, env=env, links=self._shares)
+
+    # -- install, check and warm
 
     def _make(
         self, lock: Lock, gathered: Gathered, given: Sequence[Built], interpreter: Interpreter
@@ -219,6 +290,7 @@ class _Recipe:
         stamp.remove(self.job.environment)
         self._install(lock, gathered, given, interpreter)
         self._check(lock, interpreter)
+        self._warm(interpreter, self.job.declaration.name)
 
     def _install(
         self, lock: Lock, gathered: Gathered, given: Sequence[Built], interpreter: Interpreter

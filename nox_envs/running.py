@@ -18,12 +18,22 @@ from nox_envs import _host, discover, matrix, settings
 from nox_envs._tree import TAG_VARIABLE, Stop, Stopped, Tree
 from nox_envs.errors import BackendUnsupported, NoxEnvsError, PythonTooOld
 from nox_envs.gather import Noxfile
+from nox_envs.install import intact, stamp
 from nox_envs.on_trial import OnTrial
 from nox_envs.passes import Conditions, last_pass, note_pass
-from nox_envs.provision import Job, Provisioned, fill, note_undeclared, provision
+from nox_envs.provision import (
+    Job,
+    Provisioned,
+    distrust,
+    fill,
+    heal,
+    note_loaded,
+    note_undeclared,
+    provision,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from nox_envs.cell import Cell
     from nox_envs.declaration import Declaration
@@ -33,6 +43,10 @@ __all__ = ["CellRun", "Noxfile", "prepare"]
 
 def __dir__() -> list[str]:
     return __all__
+
+
+_REFRESH = "--refresh"
+"""The one word after `--` that is not handed to the session, where it is the first."""
 
 
 def prepare(declared: Declaration, python: str) -> None:
@@ -87,6 +101,9 @@ class CellRun:
     def run(self) -> None:
         """Run it, with its process tree ended by a timeout or a signal."""
         settings.forget_path()
+        if self.session.posargs[:1] == [_REFRESH]:
+            del self.session.posargs[0]
+            settings.refresh()
         cell = self._cell()
         trial = OnTrial.of(self._names(cell))
         tree = Tree(
@@ -109,6 +126,7 @@ class CellRun:
                 failure=failure,
                 skipped=failure is not None and _is_skip(failure),
                 undeclared=seen.undeclared,
+                touched=seen.touched,
                 seconds=time.monotonic() - (seen.begun or time.monotonic()),
             )
         self._tell_end(cell, tree, failure)
@@ -148,8 +166,8 @@ class CellRun:
             if trial is None:
                 provisioned = provision(job, os.environ)
             else:
-                # What a test writes into a shared file would be there in the next trial.
-                provisioned = fill(replace(job, apart=True), os.environ, trial.order)
+                job = replace(job, apart=trial.order.apart)
+                provisioned = fill(job, os.environ, trial.order, store=Path(trial.order.bytecode))
             session.log(_made(provisioned))
         session.env.update(variables)
         session.env[TAG_VARIABLE] = tag
@@ -169,6 +187,26 @@ class CellRun:
                 seen.provisioned, seen.variables = provisioned, variables
                 seen.undeclared = note_undeclared(job, provisioned)
                 self._tell_undeclared(seen.undeclared)
+                seen.touched = self._touched(job, provisioned)
+        if seen.provisioned is not None and job is not None and seen.is_clean:
+            note_loaded(job, seen.provisioned)
+
+    def _touched(self, job: Job, provisioned: Provisioned) -> list[str]:
+        """Shared files that were written into, told, and kept out of other environments."""
+        changes = intact.changed(provisioned.snapshot) if provisioned.snapshot else ()
+        if not changes:
+            return []
+        names = [os.path.relpath(change.path, job.environment) for change in changes]
+        others = distrust(job, changes)
+        told = [f"Written into, and shared with other environments: {', '.join(names)}."]
+        if heal(job, os.environ, provisioned, changes):
+            told.append("What is installed from now on is not touched by that.")
+        else:
+            told.append('What is installed from now on may be touched by that: "uv cache clean".')
+        if others:
+            told.append(f"These have to be made anew: {', '.join(others)}.")
+        self.session.warn(" ".join([*told, 'isolation="copy" shares nothing.']))
+        return names
 
     # -- passes that are not repeated
 
@@ -178,9 +216,13 @@ class CellRun:
         """What the outcome depends on; None where a pass is not to be reused."""
         if not self.declared.skip_unchanged or _host.runs_nothing(self.session):
             return None
+        known = stamp.read(job.environment)
+        if known is None:
+            return None
         return Conditions.now(
             job,
-            provisioned,
+            lock=known.lock,
+            interpreter=provisioned.interpreter,
             variables=os.environ,
             declared=variables,
             posargs=self.session.posargs,
@@ -196,7 +238,7 @@ class CellRun:
 
     def _note_pass(self, job: Job, before: Conditions, seen: _Seen) -> None:
         """Remember a pass that nothing has disturbed: neither the tree nor the environment."""
-        if seen.undeclared or seen.provisioned is None:
+        if seen.provisioned is None or not seen.is_clean:
             return
         after = self._conditions(job, seen.provisioned, seen.variables)
         if after == before:
@@ -299,11 +341,17 @@ class _Seen:
 
     begun: float = 0.0
     undeclared: Mapping[str, str] = field(default_factory=dict)
+    touched: Sequence[str] = ()
     job: Job | None = None
     provisioned: Provisioned | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)
     conditions: Conditions | None = None
     """Under which it ran, where a pass is to be remembered."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the environment was left as it was made."""
+        return not self.undeclared and not self.touched
 
 
 def _working_in(session: nox.Session, directory: Path) -> contextlib.AbstractContextManager[Any]:

@@ -18,6 +18,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from nox_envs.install import record
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -145,10 +147,8 @@ def missing_files(found: Iterable[Installed]) -> tuple[str, ...]:
     lines = []
     for one in found:
         base = str(one.metadata.parent)
-        record = one.metadata / "RECORD"
         try:
-            with record.open(encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                rows = [row[0] for row in csv.reader(stream) if row]
+            rows = record.rows(one.metadata)
         except OSError:
             continue
         except csv.Error as error:
@@ -156,7 +156,7 @@ def missing_files(found: Iterable[Installed]) -> tuple[str, ...]:
             continue
         # A `.pyc` is made by whoever imports first and may be removed at any time.
         absent = [
-            row for row in rows
+            row for row, _ in rows
             if not row.endswith(".pyc") and not os.path.lexists(f"{base}{os.sep}{row}")
         ]  # fmt: skip
         if absent:

@@ -26,6 +26,8 @@ def __dir__() -> list[str]:
 
 _FULL = ("No space left on device", "os error 28", "os error 112")
 """What uv says when the disk is full, on POSIX and on Windows."""
+_PATIENCE = "60"
+"""Seconds to wait for others that use the cache; five minutes if it were for uv."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,15 @@ class UvInstaller:
         self._run(
             [self.uv, "pip", "uninstall", "--python", interpreter.path, "--quiet", *names], scratch
         )
+
+    def forget(self, names: Iterable[NormalizedName], scratch: Path) -> bool:
+        """Have uv's cache forget every release of these names, once no other uv uses it.
+
+        False where it did not.
+        """
+        env = {"UV_LOCK_TIMEOUT": _PATIENCE, **self.env}
+        done = _process.run([self.uv, "cache", "clean", "--quiet", *names], env=env, cwd=scratch)
+        return done.returncode == 0
 
     @property
     def _env(self) -> dict[str, str]:

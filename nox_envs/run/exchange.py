@@ -50,6 +50,10 @@ class TrialOrder:
     """The directory in which modules that were looked up leave a mark."""
     watch: tuple[str, ...]
     """The distributions whose modules are watched."""
+    bytecode: str
+    """The store of bytecode, which all trials share."""
+    apart: bool = False
+    """Whether its environment shares no file with any other, whatever is declared."""
 
     def write(self, path: Path) -> None:
         _files.write_text(path, json.dumps(asdict(self)), private=True)
@@ -85,6 +89,8 @@ class TrialResult:
     """The names that each distribution of the environment depends on, extras left aside."""
     undeclared: Mapping[str, str] = field(default_factory=dict)
     """What the function installed by itself."""
+    touched: tuple[str, ...] = ()
+    """Installed files, shared with other environments, that something has written into."""
 
     def write(self, path: Path) -> None:
         _files.write_text(path, json.dumps(asdict(self)), private=True)
@@ -100,6 +106,7 @@ class TrialResult:
                 name: None if found is None else tuple(found)
                 for name, found in data.pop("modules").items()
             }
-            return cls(**data, owners=owners, modules=modules, requires=requires)
+            touched = tuple(data.pop("touched"))
+            return cls(**data, owners=owners, modules=modules, requires=requires, touched=touched)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
