@@ -359,5 +359,11 @@ def _failing(found: Report) -> Mapping[str, str]:
 def _verdicts(found: Report) -> set[str]:
     """The verdicts of an upgrade campaign; of a bisection, what they would be called."""
     if isinstance(found, UpgradeReport):
-        return {each.verdict.value for one in found.candidates for each in one.verdicts.values()}
+        may_fail = {cell for cell, one in found.baseline.items() if one.may_fail}
+        return {
+            each.verdict.value
+            for one in found.candidates
+            for cell, each in one.verdicts.items()
+            if cell not in may_fail
+        }
     return {"breaks"} if found.status == "broken" else set()
