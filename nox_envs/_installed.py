@@ -226,12 +226,16 @@ def path_places(env: Mapping[str, str]) -> Iterator[Path]:
 
 def _on_path(env: Mapping[str, str]) -> Iterator[Found]:
     for place in path_places(env):
-        for entry in entries(place):
-            match = SERIES_NAME.fullmatch(entry.name)
-            if match is not None and runs(entry):
+        try:
+            names = sorted(os.listdir(place))  # noqa: PTH208 - thousands, and few are meant
+        except OSError:
+            continue
+        for name in names:
+            match = SERIES_NAME.fullmatch(name)
+            if match is not None and runs(place / name):
                 yield Found(
                     version=match[2],
-                    path=entry,
+                    path=place / name,
                     source="PATH",
                     implementation="cpython" if match[1] == "python" else "pypy",
                     free_threaded=bool(match[3]),

@@ -8,6 +8,8 @@ does not tell its version, where nothing else will do.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -17,12 +19,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from nox_envs import _process
+from nox_envs import _files, _process
 from nox_envs._installed import (
     SERIES_NAME,
     Found,
@@ -89,6 +91,7 @@ except IndexError:
     suffix = ""
 print(json.dumps({
     "version": version,
+    "executable": os.path.realpath(sys.executable),
     "prefix": prefix,
     "base_prefix": sys.base_prefix,
     "free_threaded": "t" in getattr(sys, "abiflags", ""),
@@ -135,17 +138,28 @@ def _starting(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name.upper() in _STARTING}
 
 
+def _deciding(env: Mapping[str, str]) -> dict[str, str]:
+    """The same less those that change nothing of what it says."""
+    return {name: value for name, value in _starting(env).items() if name not in {"TEMP", "TMP"}}
+
+
 def inspect(
     python: Path,
     *,
     env: Mapping[str, str] = MappingProxyType({}),
     cell: str = "",
     run: Callable[..., _process.Completed] = _process.run,
+    memory: Path | None = None,
+    in_environment: bool = True,
 ) -> Interpreter:
     """Ask the interpreter of an environment, at `<environment>/bin/python`, what it is.
 
     Raises `WrongEnvironment` if it is not there, does not start, or is not of that
-    environment: what is half-made would else run a Python from somewhere else.
+    environment: what is half-made would else run a Python from somewhere else. One that is
+    not `in_environment` is asked for what it is, too, and not for where it stands.
+
+    In `memory` is kept what interpreters have said. One that is a link to the same file as
+    before, in an environment that was made in the same way, is not asked again.
     """
     environment = python.parent.parent
 
@@ -156,6 +170,25 @@ def inspect(
         if python.is_symlink():
             raise wrong(f"{python} is a link to {python.readlink()}, which is not there")
         raise wrong(f"{python} is not there")
+    setting = _Setting.of(python, env, in_environment=in_environment) if memory else None
+    if memory and setting and (known := setting.recall(memory)):
+        return known
+    said = _answer_of(python, env, run, wrong)
+    interpreter = Interpreter.from_dict(python, said)
+    if in_environment and (differences := _strays(interpreter, environment)):
+        raise wrong(*differences)
+    if memory and setting and setting.holds(env):
+        setting.note(memory, said)
+    return interpreter
+
+
+def _answer_of(
+    python: Path,
+    env: Mapping[str, str],
+    run: Callable[..., _process.Completed],
+    wrong: Callable[..., WrongEnvironment],
+) -> dict[str, Any]:
+    """What an interpreter says of itself, with all that `Interpreter` needs."""
     try:
         done = run(
             [python, "-I", "-S", "-c", _PROBE],
@@ -170,12 +203,106 @@ def inspect(
     if done.returncode != 0:
         raise wrong(f"{python} does not start (exit {done.returncode})", *done.output.splitlines())
     try:
-        interpreter = Interpreter.from_dict(python, json.loads(done.stdout))
+        said: dict[str, Any] = json.loads(done.stdout)
+        Interpreter.from_dict(python, said)
     except (ValueError, KeyError, TypeError) as error:
         raise wrong(f"{python} is not a Python interpreter", *done.output.splitlines()) from error
-    if differences := _strays(interpreter, environment):
-        raise wrong(*differences)
-    return interpreter
+    return said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setting:
+    """All that decides what an interpreter says of itself, but for where its environment is."""
+
+    python: Path
+    program: str
+    """The file that is started in the end."""
+    environment: Path | None
+    version: str
+    """What the environment says that it was made with; empty without one."""
+    key: str
+
+    @classmethod
+    def of(cls, python: Path, env: Mapping[str, str], *, in_environment: bool) -> _Setting | None:
+        """None where it is not known: for a program that was copied, and on Windows."""
+        if not hasattr(os, "uname"):
+            return None
+        environment, home, version = None, "", ""
+        program = python.resolve()
+        try:
+            stat = program.stat()
+            if in_environment:
+                environment = python.absolute().parent.parent
+                home, version = _made_with(environment)
+                if not (home and version) or program.is_relative_to(environment.resolve()):
+                    return None
+        except OSError:
+            return None
+        system, _, *release = os.uname()
+        facts = [
+            _FORMAT, _PROBE, str(program), home, system, release, sorted(_deciding(env).items()),
+            [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns],
+        ]  # fmt: skip
+        key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return cls(
+            python=python, program=str(program), environment=environment, version=version, key=key
+        )
+
+    def holds(self, env: Mapping[str, str]) -> bool:
+        """Whether it is still the same."""
+        return self == _Setting.of(self.python, env, in_environment=self.environment is not None)
+
+    def recall(self, memory: Path) -> Interpreter | None:
+        """What was said in the same setting, if it is said of this environment, too."""
+        try:
+            said = json.loads(_files.read_text(memory / f"{self.key}.json"))
+            if said["key"] != self.key:
+                return None
+            prefix = self.environment or Path(said["prefix"])
+            places = {name: str(prefix / said[name]) for name in ("purelib", "platlib")}
+            known = Interpreter.from_dict(self.python, {**said, **places, "prefix": str(prefix)})
+            if self.environment is not None and not (
+                _numbers(known.version) == self.version
+                and known.purelib.is_dir()
+                and known.platlib.is_dir()
+            ):
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return known
+
+    def note(self, memory: Path, said: Mapping[str, Any]) -> None:
+        """Keep what was said, if it was said by the program: a script may start another one."""
+        if said.get("executable") != self.program:
+            return
+        places = {}
+        if self.environment is not None:
+            places = {
+                name: os.path.relpath(said[name], said["prefix"]) for name in ("purelib", "platlib")
+            }
+        with contextlib.suppress(OSError):
+            _files.write_text(
+                memory / f"{self.key}.json", json.dumps({**said, **places, "key": self.key})
+            )
+
+
+_FORMAT = 1
+"""Raised when what was kept is no longer to be believed."""
+
+
+def _made_with(environment: Path) -> tuple[str, str]:
+    """Where the interpreter of an environment comes from, and its version: `3.12.7`."""
+    found = {}
+    for line in _files.read_text(environment / "pyvenv.cfg").splitlines():
+        name, _, value = line.partition("=")
+        found[name.strip().lower()] = value.strip()
+    return found.get("home", ""), _numbers(found.get("version_info") or found.get("version", ""))
+
+
+def _numbers(version: str) -> str:
+    """The three numbers of a version: of `3.14.0rc1`, and of `3.14.0.candidate.1`."""
+    match = re.match(r"\d+\.\d+\.\d+", version)
+    return match.group() if match else ""
 
 
 def _strays(interpreter: Interpreter, environment: Path) -> tuple[str, ...]:
@@ -364,7 +491,7 @@ def answers(python: str, version: str) -> bool:
 
 
 def path_for(python: str, env: Mapping[str, str]) -> str | None:
-    """Find the directory that must stand last on PATH for nox to find this Python.
+    """Find the directory that must be on PATH for nox to find this Python.
 
     None if nox finds it without, and also if there is none: `locate` tells.
     """

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from nox_envs import _files, _process, discover
-from nox_envs.errors import FileMissing, InterpreterMissing, LockInvalid
+from nox_envs import _files, _process, committed, discover, foreign_locks, settings
+from nox_envs.committed import relative
+from nox_envs.errors import FileMissing, InterpreterMissing, LockInvalid, WrongEnvironment
 from nox_envs.gather import Gathered, gather
-from nox_envs.install import project, stamp
+from nox_envs.install import project
 from nox_envs.lock import Lock, LockedLocal
 
 if TYPE_CHECKING:
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from nox_envs.resolve.requests import Local, Request
     from nox_envs.toolbox import Job, Toolbox
 
-__all__ = ["Pins", "Planner", "Wheels", "relative"]
+__all__ = ["INTERPRETERS", "Pins", "Planner", "Wheels", "relative"]
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
+INTERPRETERS = "interpreters-v1"
+"""Where in the cache it is kept what interpreters have said."""
 Pins = Mapping[NormalizedName, Version | None]
 Wheels = Mapping[Path, project.Wheel]
 NOTHING: Mapping[NormalizedName, Path] = MappingProxyType({})
@@ -48,27 +50,51 @@ class Planner:
     job: Job
     tools: Toolbox
     scratch: Path
+    _instants: set[str] = field(default_factory=set, repr=False)
+    """Those that stand for the cooldown: each is as good as the other."""
 
     def interpreter(self) -> Interpreter:
         """The interpreter of the environment, if it is the one that the cell names."""
         job = self.job
-        found = discover.inspect(job.python, env=self.tools.variables, cell=job.name)
         asked = job.cell.python
+        try:
+            found = discover.inspect(
+                job.python,
+                env=self.tools.variables,
+                cell=job.name,
+                memory=job.memory or job.cache / INTERPRETERS,
+                in_environment=not job.plans_only,
+            )
+        except WrongEnvironment as error:
+            if not job.plans_only:
+                raise
+            note = "\n".join(error.differences)
+            raise discover.missing(asked or str(job.python), self.tools.variables, note) from error
         if asked is not None and not discover.answers(asked, found.version):
             raise InterpreterMissing(python=asked, found=(f"{found.version} in its environment",))
         return found
 
     def gather(self, interpreter: Interpreter) -> Gathered:
         """What the cell asks for, before any project has been built."""
-        job = self.job
-        return gather(
-            job.declaration,
+        job, declaration = self.job, self.job.declaration
+        lock = declaration.lock or ""
+        if lock.endswith(".txt"):  # It asks for what it pins.
+            declaration = replace(declaration, requirements=(*declaration.requirements, lock))
+        if lock.endswith("Pipfile.lock"):  # Its groups are categories.
+            declaration = replace(declaration, groups=())
+        found = gather(
+            declaration,
             job.cell,
             noxfile=job.noxfile,
             interpreter=interpreter,
             variables=self.tools.variables,
             exclude_newer=self.exclude_newer(),
         )
+        if not lock.endswith("Pipfile.lock"):
+            return found
+        pins = self._pins(job.directory / lock, found)
+        requests = (*found.wanted.requests, *pins.requests)
+        return replace(found, wanted=replace(found.wanted, requests=requests))
 
     def exclude_newer(self) -> str | None:
         cooldown = self.job.declaration.cooldown
@@ -77,13 +103,14 @@ class Planner:
         earliest = datetime(1990, 1, 1, tzinfo=timezone.utc)  # Before the first release of all.
         now = datetime.now(timezone.utc)
         instant = now - cooldown if cooldown < now - earliest else earliest
-        return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._instants.add(text)
+        return text
 
     def lock_path(self) -> Path | None:
         declaration = self.job.declaration
         if declaration.locked:
-            slug = "".join(c if c.isalnum() or c in "_-" else "-" for c in self.job.name)
-            return self.job.directory / "locks" / f"pylock.{slug}.toml"
+            return committed.place(self.job.directory, self.job.name)
         return self.job.directory / declaration.lock if declaration.lock else None
 
     def _declared(self, gathered: Gathered) -> str:
@@ -112,10 +139,26 @@ class Planner:
             wheels[source.path] = wheel
             gathered = gathered.with_project(source, wheel.name, wheel.requires_dist)
 
-    def lock(self, gathered: Gathered, wheels: Wheels) -> Lock:
-        """The lock of the cell: the user's, or one that is resolved now."""
+    def lock(self, gathered: Gathered, wheels: Wheels, *, anew: bool = False) -> Lock:
+        """The lock of the cell: the user's, or one that is resolved now.
+
+        `anew` forgets what is remembered of it.
+        """
         declared = self._declared(gathered)
         path = self.lock_path()
+        if path is not None and not foreign_locks.is_exact(path.name):
+            pins = self._pins(path, gathered)
+            wanted = replace(
+                gathered.wanted,
+                requests=(*gathered.wanted.requests, *pins.limits),
+                resolution="highest",
+                prerelease=True,
+                exclude_newer=None,
+            )
+            pinned = replace(gathered, wanted=wanted)
+            lock = self.resolve(pinned, wheels, settles_lowest=True, anew=anew)
+            pins.refuse(lock.packages)
+            return replace(lock, facts={**lock.facts, "inputs": declared})
         if path is not None:
             locals_ = tuple(
                 self._locked(source, wheels[source.path]) for source in gathered.installed
@@ -123,9 +166,7 @@ class Planner:
             lock = replace(self._read_lock(path, gathered, locals_), locals=locals_)
             self._refuse_unmet(lock, gathered, declared, path)
             return lock
-        for name in gathered.lowest:
-            gathered = gathered.with_release(name, self.tools.questions.lowest(name, gathered))
-        lock = self.resolve(gathered, wheels)
+        lock = self.resolve(gathered, wheels, settles_lowest=True, anew=anew)
         return replace(lock, facts={**lock.facts, "inputs": declared})
 
     def resolve(
@@ -137,27 +178,50 @@ class Planner:
         no_build: Collection[str] = (),
         place: str = "resolve",
         twins: Mapping[NormalizedName, Path] = NOTHING,
+        settles_lowest: bool = False,
+        anew: bool = False,
     ) -> Lock:
-        """What is gathered, resolved now; `keep` and `no_build` as for `Resolver`.
+        """What is gathered, resolved now or remembered; `keep`, `no_build` as for `Resolver`.
 
         `twins` take the place of the wheels of local projects. Resolutions in different
-        places may run side by side.
+        places may run side by side. `settles_lowest` has the index tell what an axis value
+        `lowest` stands for; `anew` forgets what is remembered.
         """
-        installed = gathered.installed
-        names = {wheels[source.path].name: wheels[source.path].path for source in installed}
-        directory = self.scratch / place
-        _files.make_directory(directory)
-        resolver = self.tools.resolver(gathered)
-        try:
-            packages = resolver.resolve(
-                gathered.wanted, {**names, **twins}, directory, keep=keep, no_build=no_build
-            )
-        except _process.Refused as refused:
-            raise self.tools.questions.why(refused, gathered) from refused
+        built = [wheels[source.path] for source in gathered.installed]
+        names = {wheel.name: wheel.path for wheel in built} | dict(twins)
+        limit = gathered.wanted.exclude_newer
+        key = self.tools.question(
+            gathered,
+            wheels={wheel.name: f"{wheel.path.name} {wheel.metadata}" for wheel in built}
+            | {name: f"{path.name} {_metadata(path)}" for name, path in twins.items()},
+            keep=keep,
+            no_build=no_build,
+            limit=self.job.declaration.cooldown_text if limit in self._instants else limit,
+            lowest=gathered.lowest if settles_lowest else (),
+        )
+
+        def ask() -> tuple[Package, ...]:
+            wanted = gathered
+            for name in gathered.lowest if settles_lowest else ():
+                wanted = wanted.with_release(name, self.tools.questions.lowest(name, wanted))
+            directory = _files.make_directory(self.scratch / place)
+            try:
+                return self.tools.resolver(wanted).resolve(
+                    wanted.wanted, names, directory, keep=keep, no_build=no_build
+                )
+            except _process.Refused as refused:
+                raise self.tools.questions.why(refused, wanted) from refused
+
+        memory = self.tools.memory
+        if anew:
+            memory.forget(key)
+        marker = gathered.wanted.interpreter.lock_marker
         return Lock(
-            packages=packages,
-            environment=gathered.wanted.interpreter.lock_marker,
-            locals=tuple(self._locked(source, wheels[source.path]) for source in installed),
+            packages=memory.recall(key, marker, ask),
+            environment=marker,
+            locals=tuple(
+                self._locked(source, wheels[source.path]) for source in gathered.installed
+            ),
             facts={"cell": self.job.name},
         )
 
@@ -175,17 +239,65 @@ class Planner:
     def label(self, path: Path) -> str:
         return relative(path, self.job.noxfile.path.parent)
 
+    def _pins(self, path: Path, gathered: Gathered) -> foreign_locks.Pins:
+        declaration, label = self.job.declaration, self.label(path)
+        if not path.is_file():
+            raise FileMissing(path=label, asked_by="lock=")
+        return foreign_locks.read(
+            path,
+            label=label,
+            base=self.job.noxfile.path.parent.resolve(),
+            markers=gathered.wanted.interpreter.markers,
+            extras=declaration.extras,
+            groups=declaration.groups,
+            own=[source.path for source in gathered.installed],
+            variables=self.tools.variables,
+        )
+
+    def _uv_lock(self, path: Path, gathered: Gathered) -> dict[str, Any]:
+        """The part of a uv.lock that is declared, as a PEP 751 document."""
+        declaration, label = self.job.declaration, self.label(path)
+        with_project = declaration.project is not False or not declaration.groups
+        is_member = path.parent.resolve() != self.job.directory
+        root = gathered.pyproject.name if gathered.pyproject and is_member else None
+        if self.tools.uv is None:
+            return foreign_locks.uv_document(
+                _files.read_text(path),
+                label=label,
+                root=root,
+                markers=gathered.wanted.interpreter.markers,
+                extras=declaration.extras,
+                groups=declaration.groups,
+                with_project=with_project,
+            )
+        options = ["--package", str(root)] if root else []
+        for extra in declaration.extras:
+            options += ["--extra", extra]
+        for group in declaration.groups:
+            options += ["--group" if with_project else "--only-group", group]
+        return foreign_locks.uv_export(
+            path,
+            label=label,
+            uv=self.tools.uv,
+            env=settings.tool_environment(
+                self.tools.variables, kind="uv", directory=self.job.directory
+            ),
+            python=gathered.wanted.interpreter.path,
+            scratch=self.scratch,
+            options=options,
+        )
+
     def _read_lock(self, path: Path, gathered: Gathered, locals_: tuple[LockedLocal, ...]) -> Lock:
         label = self.label(path)
         try:
-            data = _files.read_toml(path)
+            is_of_uv = path.name == "uv.lock" and path.is_file()
+            data = self._uv_lock(path, gathered) if is_of_uv else _files.read_toml(path)
         except (IsADirectoryError, PermissionError) as error:
             raise LockInvalid(path=label, problem=f"cannot be read: {error.strerror}") from error
         except FileNotFoundError:
             if not self.job.declaration.locked:
                 raise FileMissing(path=label, asked_by="lock=") from None
-            made = self.label(self.job.environment / stamp.LOCK_NAME)
-            fix = f"run once without locked=True, then copy {made} to {label}"
+            fix = f"write it:   {committed.COMMAND}"
             raise FileMissing(path=label, asked_by="locked=True", fix=fix) from None
         except ValueError as error:
             raise LockInvalid(path=label, problem=f"is not valid TOML: {error}") from error
@@ -204,11 +316,13 @@ class Planner:
         """A lock must hold what is declared beside it; another one is not installed."""
         label = self.label(path)
         if self.job.declaration.locked and lock.facts.get("inputs") != declared:
+            now = committed.facts(gathered, self.job.name, self.job.declaration.cooldown_text)
+            differences = "; ".join(committed.drift(lock.facts, now))
             raise LockInvalid(
                 path=label,
-                problem=f"was made for another declaration of {self.job.name}",
-                hint="the declaration has moved on: run once without locked=True, and copy the "
-                "lock of the environment again",
+                problem=f"was made for another declaration of {self.job.name}"
+                + (f": {differences}" if differences else ""),
+                hint=f"the declaration has moved on; lock again:   {committed.COMMAND}",
             )
         for request in gathered.wanted.requests:
             problem = _unmet(request, lock.pins)
@@ -230,9 +344,5 @@ def _unmet(request: Request, pins: Pins) -> str:
     return f"holds {request.name} {version}"
 
 
-def relative(path: Path, base: Path) -> str:
-    """A path as it is shown; whole where it lies on another drive."""
-    try:
-        return os.path.relpath(path, base).replace(os.sep, "/")
-    except ValueError:  # Another drive of Windows.
-        return str(path)
+def _metadata(wheel: Path) -> str:
+    return project.read_wheel(wheel, tree="").metadata

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from packaging import tags
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from nox_envs import _files, _http, settings
 from nox_envs.errors import IndexUnreachable, NoxEnvsError, PackageNotFound, ReleaseNotFound
@@ -36,6 +38,11 @@ def __dir__() -> list[str]:
 
 _TIMEOUT = 15.0
 """Seconds for one answer of the index."""
+
+
+_pages: dict[tuple[str, ...], index.Releases | index.NotThere] = {}
+"""What was answered, by the package and the indexes."""
+_guards: dict[tuple[str, ...], threading.Lock] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +111,19 @@ class Questions:
     def releases(
         self, name: str, gathered: Gathered
     ) -> index.Releases | index.NotThere | index.Unreachable:
-        """What the indexes have of a package."""
+        """What the indexes have of a package; asked once in this process, unless they fail."""
         sources = gathered.wanted.sources
         urls = settings.index_urls(self.variables, kind=self.tool, directory=self.directory)
         if sources.index_url:
             urls = (sources.index_url,)
-        return index.releases(name, (*urls, *sources.extra_index_urls), self._get)
+        asked = (canonicalize_name(name), *urls, *sources.extra_index_urls)
+        with _guards.setdefault(asked, threading.Lock()):
+            if asked not in _pages:
+                found = index.releases(name, asked[1:], self._get)
+                if isinstance(found, index.Unreachable):
+                    return found
+                _pages[asked] = found
+            return _pages[asked]
 
     def _get(self, url: str, headers: Mapping[str, str]) -> _http.Answer:
         if url.startswith("file:"):

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -21,6 +22,7 @@ from nox_envs import _variables
 from nox_envs._secrets import redact
 from nox_envs._tool_config import home, is_true, pip_options, uv_options
 from nox_envs.errors import DeclarationError, FileMissing, Mistake, NeedsUv
+from nox_envs.options import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -30,6 +32,8 @@ __all__ = [
     "backend_chosen",
     "find_uv",
     "index_urls",
+    "memory_seconds",
+    "places",
     "read_env_file",
     "redact",
     "run_id",
@@ -203,6 +207,26 @@ def _uv_indexes(env: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
         urls += table.get("extra-index-url", ())
         defaults += [table["index-url"]] if "index-url" in table else []
     return [*urls, *(defaults or [_PYPI])[:1]]
+
+
+def places(
+    env: Mapping[str, str], config: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """List where a tool's environment and uv's settings have wheels lie, and their indexes.
+
+    Both as they are written, for either tool. They may hold credentials.
+    """
+    tables = (config, config.get("pip", {}))
+    wheels = [*env.get("PIP_FIND_LINKS", "").split(), *env.get("UV_FIND_LINKS", "").split(",")]
+    names = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", *_variables.UV_INDEXES)
+    words = [word for name in names for word in env.get(name, "").split()]
+    indexes = [_named(word)[1] for word in words]
+    indexes += [index["url"] for index in config.get("index", ())]
+    for table in tables:
+        wheels += table.get("find-links", ())
+        indexes += table.get("extra-index-url", ())
+        indexes += [table["index-url"]] if "index-url" in table else []
+    return tuple(filter(None, wheels)), tuple(filter(None, indexes))
 
 
 def _named(word: str) -> tuple[str, str]:
@@ -429,17 +453,50 @@ def downloads(env: Mapping[str, str], argv: Sequence[str]) -> bool:
     return env.get("NOX_DOWNLOAD_PYTHON") in {"auto", "always"}
 
 
+def memory_seconds(env: Mapping[str, str]) -> float:
+    """For how long holds what an earlier run has resolved or built; 0 for not at all."""
+    if is_true(env.get("NOX_ENVS_REFRESH")):
+        return 0
+    text = env.get("NOX_ENVS_REMEMBER", "").strip()
+    duration = timedelta() if text == "0" else parse_duration(text or _MEMORY)
+    if duration is None:
+        mistake = Mistake(
+            address="NOX_ENVS_REMEMBER",
+            problem=f"is {text!r}, which is not a duration",
+            hint="write 30 minutes or 2 hours, or 0 for nothing",
+        )
+        raise DeclarationError(where="the environment", mistakes=(mistake,))
+    return duration.total_seconds()
+
+
+_MEMORY = "1 hour"
+
+
+def refresh() -> None:
+    """Believe nothing that an earlier run has resolved or built, here and in what is started."""
+    os.environ["NOX_ENVS_REFRESH"] = "1"
+
+
 _added_to_path: list[str] = []
 
 
 def extend_path(directory: str) -> None:
-    """Put a directory last on this process's PATH, until `forget_path`."""
-    os.environ["PATH"] = os.pathsep.join([*filter(None, [os.environ.get("PATH")]), directory])
+    """Put a directory on this process's PATH, until `forget_path`.
+
+    First, for shims of pyenv that are asked before it take a second to say that they know
+    nothing; but last where it has an uv of its own, which is not the user's.
+    """
+    path = [*filter(None, [os.environ.get("PATH")])]
+    own = shutil.which("uv", path=directory)
+    os.environ["PATH"] = os.pathsep.join([*path, directory] if own else [directory, *path])
     _added_to_path.append(directory)
 
 
 def forget_path() -> None:
     """Take back what `extend_path` did: no test is to find a Python by it."""
     while _added_to_path:
-        suffix = os.pathsep + _added_to_path.pop()
-        os.environ["PATH"] = os.environ.get("PATH", "").removesuffix(suffix)
+        directory = _added_to_path.pop()
+        path = os.environ.get("PATH", "")
+        os.environ["PATH"] = path.removeprefix(directory + os.pathsep).removesuffix(
+            os.pathsep + directory
+        )

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nox_envs import _files, _process, settings
 from nox_envs.errors import FileMissing, IndexUnreachable, NeedsUv, NoxEnvsError
 from nox_envs.install import check, project
 from nox_envs.install.via_pip import PipInstaller
 from nox_envs.install.via_uv import UvInstaller
-from nox_envs.questions import Questions
+from nox_envs.resolve.remembered import Memory, digest_of_environment, fingerprint
 from nox_envs.resolve.via_pip import PipResolver
 from nox_envs.resolve.via_uv import UvResolver
 from nox_envs.run import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from packaging.pylock import Package
+    from packaging.utils import NormalizedName
 
     from nox_envs.cell import Cell
     from nox_envs.declaration import Declaration
     from nox_envs.gather import Gathered, Noxfile
     from nox_envs.install.interface import Installer
     from nox_envs.interpreter import Interpreter
+    from nox_envs.questions import Questions
     from nox_envs.resolve.interface import Resolver
     from nox_envs.resolve.requests import Local
 
@@ -37,6 +43,7 @@ def __dir__() -> list[str]:
 
 
 _WHEELS = "wheels-v1"
+_RESOLUTIONS = "resolutions-v1"
 _STALE_RUN_SECONDS = 24 * 3600
 
 
@@ -67,6 +74,10 @@ class Job:
     """Has the host make the environment anew."""
     apart: bool = False
     """Whether it shares no file with the installer's cache, whatever is declared."""
+    plans_only: bool = False
+    """Whether nothing is to be installed: `python` need not be of an environment."""
+    memory: Path | None = None
+    """Where it is kept what interpreters have said; None for a place in the cache."""
 
     @property
     def directory(self) -> Path:
@@ -74,16 +85,16 @@ class Job:
         return (self.noxfile.path.parent / self.declaration.directory).resolve()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Toolbox:
-    """The tools for one job."""
+    """The tools for one job; what the shell and the settings say is read once for it."""
 
     job: Job
     variables: Mapping[str, str]
     """Those of the user's shell."""
     scratch: Path
 
-    @property
+    @functools.cached_property
     def uv(self) -> Path | None:
         """uv, where it is installed and wanted."""
         found = settings.find_uv(self.variables)
@@ -95,8 +106,7 @@ class Toolbox:
 
     def refuse_without_installer(self, interpreter: Interpreter) -> None:
         """Raise `NeedsUv` where neither uv nor the environment's pip can install."""
-        there = {one.name for one in check.installed(interpreter)}
-        if not self.uv and "pip" not in there:
+        if not self.uv and "pip" not in {one.name for one in check.installed(interpreter)}:
             raise NeedsUv(
                 what="an environment without pip",
                 reason=f"{self.job.environment.name} was made without pip, which would install.",
@@ -117,6 +127,8 @@ class Toolbox:
 
     @property
     def questions(self) -> Questions:
+        from nox_envs.questions import Questions  # noqa: PLC0415 - seldom needed, and heavy
+
         return Questions(
             cell=self.job.cell,
             variables=self.variables,
@@ -125,11 +137,63 @@ class Toolbox:
             cooldown=self.job.declaration.cooldown_text or None,
         )
 
+    # -- what is remembered
+
+    @property
+    def memory(self) -> Memory:
+        """What this run and those not long before it have resolved."""
+        return Memory(
+            directory=self.job.cache / _RESOLUTIONS,
+            run=self.job.run,
+            seconds=settings.memory_seconds(self.variables),
+        )
+
+    def question(
+        self,
+        gathered: Gathered,
+        *,
+        wheels: Mapping[NormalizedName, str],
+        keep: Sequence[Package],
+        no_build: Collection[str],
+        limit: str | None,
+        lowest: Collection[str],
+    ) -> str | None:
+        """The key of a resolution in the memory; see `fingerprint`."""
+        env, config = self._tool_env(gathered), self._config
+        places, indexes = settings.places(env, config)
+        return fingerprint(
+            gathered.wanted,
+            tool=self._identity(gathered.wanted.interpreter),
+            environment=digest_of_environment(env, config),
+            wheels=wheels,
+            keep=keep,
+            no_build=no_build,
+            limit=limit,
+            lowest=lowest,
+            places=places,
+            indexes=indexes,
+        )
+
+    def _identity(self, interpreter: Interpreter) -> tuple[str, ...]:
+        """Which uv, or which pip, would be asked."""
+        if self.uv is None:
+            found = [one.version for one in check.installed(interpreter) if one.name == "pip"]
+            return ("pip", *found)
+        path = self.uv.resolve()
+        stat = path.stat()
+        return ("uv", str(path), str(stat.st_size), str(stat.st_mtime_ns))
+
     # -- local projects
 
+    @functools.cached_property
+    def _digests(self) -> dict[Path, str]:
+        return {}
+
     def digest(self, source: Local) -> str:
-        """A digest over the files of a local project."""
-        return self.digest_of(source.path)
+        """A digest over the files of a local project, as they were when it was asked first."""
+        if source.path not in self._digests:
+            self._digests[source.path] = self.digest_of(source.path)
+        return self._digests[source.path]
 
     def digest_of(self, path: Path) -> str:
         """A digest over the files of the project in a directory, or over an archive."""
@@ -137,7 +201,7 @@ class Toolbox:
         return tree.digest(path, env=self._env("build"), include=include) if path.exists() else ""
 
     def wheel(self, source: Local, interpreter: Interpreter) -> project.Wheel:
-        """The wheel of a local project, built once in this run of nox."""
+        """The wheel of a local project, built once in this run of nox, or not long before it."""
         if not source.path.exists():
             raise FileMissing(path=str(source.path), asked_by=str(source.origin))
         shelves = self.job.cache / _WHEELS
@@ -145,12 +209,20 @@ class Toolbox:
         return project.build_once(
             source.path,
             digest=self.digest(source),
+            conditions=self._conditions(interpreter),
             store=shelves / self.job.run,
+            seconds=settings.memory_seconds(self.variables),
             interpreter=interpreter,
             build=lambda directory, out: self._build(directory, out, interpreter),
             copy=self._copy,
             excuse=self._excuse,
         )
+
+    def _conditions(self, interpreter: Interpreter) -> str:
+        """A digest over what decides, besides the sources, what a build gives."""
+        environment = digest_of_environment(self._env("build"), self._config)
+        words = "\0".join([environment, *self._identity(interpreter)])
+        return hashlib.sha256(words.encode()).hexdigest()
 
     def _build(self, directory: Path, out: Path, interpreter: Interpreter) -> _process.Completed:
         command: list[str | Path]
@@ -186,14 +258,24 @@ class Toolbox:
 
     def _env(self, kind: settings.Kind) -> dict[str, str]:
         """The scrubbed environment of a tool; uv reads a settings file of ours alone."""
-        env = settings.tool_environment(self.variables, kind=kind, directory=self.job.directory)
-        if kind != "pip" and self.uv:
-            file = self.scratch / "uv.toml"
-            if not file.exists():
-                config = settings.uv_config(self.variables, self.job.directory)
-                _files.write_toml(file, config, private=True)
-            env["UV_CONFIG_FILE"] = str(file)
-        return env
+        if kind not in self._envs:
+            env = settings.tool_environment(self.variables, kind=kind, directory=self.job.directory)
+            if kind != "pip" and self.uv:
+                file = self.scratch / "uv.toml"
+                if not file.exists():
+                    _files.write_toml(file, self._config, private=True)
+                env["UV_CONFIG_FILE"] = str(file)
+            self._envs[kind] = env
+        return self._envs[kind]
+
+    @functools.cached_property
+    def _envs(self) -> dict[settings.Kind, dict[str, str]]:
+        return {}
+
+    @functools.cached_property
+    def _config(self) -> dict[str, Any]:
+        """The user's settings of uv, where it is used."""
+        return settings.uv_config(self.variables, self.job.directory) if self.uv else {}
 
 
 def _forget_old_runs(shelves: Path, run: str) -> None:

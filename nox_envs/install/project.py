@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import shutil
+import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,7 +114,9 @@ def build_once(
     source: Path,
     *,
     digest: str,
+    conditions: str,
     store: Path,
+    seconds: float,
     interpreter: Interpreter,
     build: Build,
     copy: Copy,
@@ -120,23 +125,27 @@ def build_once(
     """The wheel of a project; built by whoever comes first, waited for by the others.
 
     `store` belongs to one run of nox: all its cells and processes share it. `digest` is
-    over the sources, which a session of the run may change. A wheel for any Python serves
+    over the sources, which a session of the run may change, `conditions` over all else that
+    decides what a build gives. A wheel that an earlier run, whose store lies beside, built of
+    the same within the last `seconds` is as good. A wheel for any Python serves
     every cell, if its metadata is the same for every Python; another one serves those of
     the same build of Python. Raises `BuildFailed`, and such a build is not tried again in
     the run, or what `excuse` says of a failure that is not the project's.
     """
-    from filelock import FileLock  # noqa: PLC0415 - not needed to list sessions
-
     if source.is_file() and source.suffix == ".whl":
         return read_wheel(source, tree=digest)
-    key = hashlib.sha256(f"{source}\0{digest}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{source}\0{digest}\0{conditions}".encode()).hexdigest()[:16]
     shelf = store / f"{key}-{source.stem[:40]}"
+    known = _known(shelf, interpreter, seconds, tree=digest)
+    if known is not None:
+        return known
+    from filelock import FileLock  # noqa: PLC0415 - seldom needed
+
     shelf.mkdir(parents=True, exist_ok=True)
     with FileLock(shelf / "lock"):
-        for place in (shelf / "any", shelf / interpreter.build):
-            wheels = sorted(place.glob("*.whl"))
-            if wheels:
-                return read_wheel(wheels[0], tree=digest)
+        known = _known(shelf, interpreter, seconds, tree=digest)
+        if known is not None:
+            return known
         failure = shelf / interpreter.build / "failed"
         if failure.exists():
             raise _failed(source, interpreter, _files.read_text(failure))
@@ -156,6 +165,38 @@ def build_once(
             universal = wheels[0].stem.endswith("-none-any") and _is_static(source)
             place = shelf / ("any" if universal else interpreter.build)
             return read_wheel(_files.move_into(wheels[0], place), tree=digest)
+
+
+def _known(shelf: Path, interpreter: Interpreter, seconds: float, *, tree: str) -> Wheel | None:
+    """The wheel that lies there, or that an earlier run has left."""
+    for name in ("any", interpreter.build):
+        wheels = sorted((shelf / name).glob("*.whl"))
+        if wheels:
+            return read_wheel(wheels[0], tree=tree)
+        taken = _taken_over(shelf, name, seconds, tree=tree)
+        if taken is not None:
+            return taken
+    return None
+
+
+def _taken_over(shelf: Path, name: str, seconds: float, *, tree: str) -> Wheel | None:
+    """A copy of what an earlier run has built, as old as the original."""
+    found = []
+    for path in shelf.parent.parent.glob(f"*/{shelf.name}/{name}/*.whl"):
+        with contextlib.suppress(OSError):
+            found.append((abs(time.time() - path.stat().st_mtime), path))
+    for age, path in sorted(found):
+        if age >= seconds:
+            break
+        # Another run may remove it at any time, and what is damaged is built again.
+        with contextlib.suppress(OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError):
+            place = _files.make_directory(shelf / name) / path.name
+            with _files.scratch("wheel", within=shelf) as beside:
+                copied = Path(shutil.copy2(path, beside))
+                wheel = read_wheel(copied, tree=tree)
+                copied.replace(place)
+            return replace(wheel, path=place)
+    return None
 
 
 def _is_static(source: Path) -> bool:

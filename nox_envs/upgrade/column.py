@@ -8,6 +8,7 @@ import itertools
 import sys
 import uuid
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -244,10 +245,16 @@ def _never() -> None:
 def _base(place: Place, variables: Mapping[str, str]) -> Path:
     """The interpreter that environments of the cell are made with."""
     asked = place.cell.python
-    base = Path(sys.executable) if asked is None else discover.locate(asked, variables)
+    base = Path(sys.executable) if asked is None else _located(asked, tuple(variables.items()))
     if base is None:
         raise discover.missing(str(asked), variables)
     return base
+
+
+@lru_cache
+def _located(python: str, variables: tuple[tuple[str, str], ...]) -> Path | None:
+    """Looked for once in a campaign, which has many columns of one Python."""
+    return discover.locate(python, dict(variables))
 
 
 def _environment_of_pip(
@@ -268,7 +275,11 @@ def _environment_of_pip(
         asked = place.cell.python or ""
         command: list[str | Path] = [base, "-I", "-m", "venv", directory]
         if not needs_venv(asked):
-            command = [sys.executable, "-m", "virtualenv", "--quiet", "--python", base, directory]
+            # Else it starts another pip, behind our back, that looks for newer seeds.
+            command = [
+                sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update",
+                "--python", base, directory,
+            ]  # fmt: skip
         env = settings.tool_environment(variables, kind="pip", directory=within)
         done = _process.run(command, env=env, cwd=within)
         if done.returncode != 0:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -188,3 +189,23 @@ def test_nox_finds_what_path_for_appends(backend: str, python: str, tmp_path: Pa
     assert f"made {version}" in out
     made = tmp_path / ".nox" / f"made-{python.replace('.', '-')}" / BIN / f"python{EXE}"
     assert discover.inspect(made, env=ENV).version == version
+
+
+@pytest.mark.parametrize("series", ["3.9", "3.11", "3.14", "pypy3.10"])
+@pytest.mark.parametrize("backend", ["venv", "virtualenv", "uv"])
+def test_what_is_remembered_is_what_would_be_said(
+    backend: str, series: str, tmp_path: Path
+) -> None:
+    base = interpreter(series)
+    one, two = (make(backend, base, tmp_path / name) for name in ("one", "two"))
+    memory = tmp_path / "memory"
+    discover.inspect(one, env=ENV, memory=memory)
+    remembered = discover.inspect(two, env=ENV, memory=memory, run=never)
+    said = discover.inspect(two, env=ENV)
+    assert remembered == said
+    bare = discover.inspect(base, env=ENV, memory=memory, in_environment=False)
+    assert (bare.version, bare.build, bare.markers) == (said.version, said.build, said.markers)
+
+
+def never(*_: object, **__: object) -> NoReturn:
+    pytest.fail("it was asked")

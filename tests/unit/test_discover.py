@@ -3,14 +3,20 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nox_envs import discover
 from nox_envs._process import Completed
 from nox_envs.errors import WrongEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nox_envs.interpreter import Interpreter
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the trees are those of POSIX")
 
@@ -410,3 +416,174 @@ def test_inspect_passes_only_what_an_interpreter_needs_to_start(tmp_path: Path) 
 
     discover.inspect(python, run=run, env={"PYTHONPATH": "x", "LD_LIBRARY_PATH": "/lib"})
     assert passed == {"LD_LIBRARY_PATH": "/lib"}
+
+
+# -- what interpreters have said ------------------------------------------------------
+
+
+class Machine:
+    """An interpreter, environments that were made with it, and what has been asked."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.asked = 0
+        self.says: dict[str, object] = {}
+        self.program = put(root / "opt" / "bin" / "python3.12").resolve()
+
+    def environment(self, name: str, *, home: str = "", version: str = "3.12.7") -> Path:
+        place = self.root / name
+        python = place / "bin" / "python"
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.unlink(missing_ok=True)
+        python.symlink_to(self.program)
+        (place / "lib").mkdir(exist_ok=True)
+        text = f"home = {home or self.program.parent}\nversion_info = {version}\n"
+        (place / "pyvenv.cfg").write_text(text, encoding="utf-8")
+        return python
+
+    def inspect(self, python: Path, **options: Any) -> Interpreter:
+        def run(command: list[Path], **_: object) -> Completed:
+            self.asked += 1
+            place = Path(command[0]).parent.parent
+            said = {"executable": str(self.program), **self.says}
+            return Completed(command=(), returncode=0, stdout=answer(place, **said), stderr="")
+
+        memory = self.root / "memory"
+        return discover.inspect(python, run=run, memory=memory, **options)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_an_interpreter_is_asked_once_for_all_environments(machine: Machine) -> None:
+    first = machine.inspect(machine.environment("one"))
+    python = machine.environment("two")
+    second = machine.inspect(python)
+    assert machine.asked == 1
+    assert second == replace(
+        first,
+        path=python,
+        prefix=machine.root / "two",
+        purelib=machine.root / "two" / "lib",
+        platlib=machine.root / "two" / "lib",
+    )
+
+
+def test_one_that_is_in_no_environment_is_asked_once(machine: Machine) -> None:
+    found = [machine.inspect(machine.program, in_environment=False) for _ in range(2)]
+    assert machine.asked == 1
+    assert found[0] == found[1]
+    assert found[0].path == machine.program
+    machine.inspect(machine.environment("one"))
+    assert machine.asked == 2
+
+
+def replaced(machine: Machine) -> Path:
+    put(machine.program).write_text("another")
+    return machine.environment("two")
+
+
+def swapped(machine: Machine) -> Path:
+    """The same size and time."""
+    stat = machine.program.stat()
+    beside = machine.program.with_name("beside")
+    beside.write_bytes(machine.program.read_bytes())
+    beside.chmod(0o755)
+    os.utime(beside, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    beside.replace(machine.program)
+    return machine.environment("two")
+
+
+def copied(machine: Machine) -> Path:
+    python = machine.environment("two")
+    python.unlink()
+    return put(python)
+
+
+def without_configuration(machine: Machine) -> Path:
+    python = machine.environment("two")
+    (python.parent.parent / "pyvenv.cfg").unlink()
+    return python
+
+
+def without_packages(machine: Machine) -> Path:
+    python = machine.environment("two")
+    (python.parent.parent / "lib").rmdir()
+    return python
+
+
+def elsewhere(machine: Machine) -> Path:
+    python = machine.environment("two")
+    python.unlink()
+    python.symlink_to(put(machine.root / "usr" / "bin" / "python3.12"))
+    return python
+
+
+def damaged(machine: Machine) -> Path:
+    for path in (machine.root / "memory").iterdir():
+        path.write_text("{}", encoding="utf-8")
+    return machine.environment("two")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        replaced,
+        swapped,
+        copied,
+        without_configuration,
+        without_packages,
+        elsewhere,
+        damaged,
+        lambda machine: machine.environment("two", home="/usr/bin"),
+        lambda machine: machine.environment("two", version="3.12.8"),
+        lambda machine: machine.environment("two", version=""),
+    ],
+)
+def test_what_differs_is_asked(make: Callable[[Machine], Path], machine: Machine) -> None:
+    machine.inspect(machine.environment("one"))
+    machine.inspect(make(machine))
+    assert machine.asked == 2
+
+
+def test_other_variables_to_start_with_are_asked_with(machine: Machine) -> None:
+    machine.inspect(machine.environment("one"))
+    machine.inspect(machine.environment("one"), env={"LD_LIBRARY_PATH": "/lib"})
+    machine.inspect(machine.environment("one"), env={"PATH": "/bin"})
+    assert machine.asked == 2
+
+
+def test_a_script_that_starts_another_program_is_asked_each_time(machine: Machine) -> None:
+    machine.says["executable"] = "/usr/bin/python3.12"
+    for _ in range(2):
+        machine.inspect(machine.environment("one"))
+        machine.inspect(machine.program, in_environment=False)
+    assert machine.asked == 4
+
+
+def test_what_is_replaced_while_it_answers_is_not_kept(machine: Machine) -> None:
+    python = machine.environment("one")
+    run = answering(answer(python.parent.parent, executable=str(machine.program)))
+
+    def slowly(*words: Any, **options: Any) -> Any:
+        put(machine.program).write_text("another")
+        return run(*words, **options)
+
+    discover.inspect(python, run=slowly, memory=machine.root / "memory")
+    assert not (machine.root / "memory").exists()
+
+
+def test_a_version_with_a_stage_is_that_of_the_environment(machine: Machine) -> None:
+    machine.says["version"] = "3.14.0rc1"
+    machine.inspect(machine.environment("one", version="3.14.0.candidate.1"))
+    machine.inspect(machine.environment("two", version="3.14.0rc1"))
+    assert machine.asked == 1
+
+
+def test_a_memory_that_cannot_be_written_is_none(machine: Machine) -> None:
+    (machine.root / "memory").write_text("a file", encoding="utf-8")
+    machine.inspect(machine.environment("one"))
+    machine.inspect(machine.environment("one"))
+    assert machine.asked == 2
