@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from nox_envs import _files
+from nox_envs import _files, foreign_locks
 from nox_envs.errors import DeclarationError, FileMissing, Mistake
 from nox_envs.pyproject import Pyproject
 from nox_envs.resolve import requirements_file
@@ -46,17 +47,55 @@ class Noxfile:
     line: int
     """Where the declaration begins."""
 
-    def origin(self, parameter: str, text: str, shown: str | None = None) -> Origin:
+    def origin(
+        self,
+        parameter: str,
+        text: str,
+        shown: str | None = None,
+        *,
+        declaration: Declaration | None = None,
+    ) -> Origin:
         """The line of the declaration that holds `text`, as a string literal."""
+        shown = shown or f'{parameter}=["{text}"]'
+        declared_in = declaration.declared_in if declaration else {}
+        sources = declared_in.get(parameter, ("",))
+        for source in sources:
+            lines, start = self._lines(source), self.line - 1
+            if source and declaration:
+                start = _start(lines, declaration.name, parameter)
+            line = _line_with(lines, text, start)
+            if line is not None:
+                return Origin(file=source or self.path.name, line=line, text=shown)
+        return Origin(
+            file=sources[-1] or self.path.name,
+            line=None if sources[-1] else self.line,
+            text=shown,
+        )
+
+    def _lines(self, source: str) -> list[str]:
+        """Those of the noxfile or of another file; none of what lies in a package."""
         try:
-            lines = _files.read_text(self.path).splitlines()
+            return _files.read_text(self.path.parent / (source or self.path.name)).splitlines()
         except OSError:
-            lines = []
-        literals = (f'"{text}"', f"'{text}'")
-        order = [*range(self.line - 1, len(lines)), *range(min(self.line - 1, len(lines)))]
-        found = next((n for n in order if any(one in lines[n] for one in literals)), None)
-        line = self.line if found is None else found + 1
-        return Origin(file=self.path.name, line=line, text=shown or f'{parameter}=["{text}"]')
+            return []
+
+
+def _line_with(lines: Sequence[str], text: str, start: int) -> int | None:
+    """The first line from `start` on that holds a literal; else the first of all."""
+    literals = (f'"{text}"', f"'{text}'")
+    order = [*range(start, len(lines)), *range(min(start, len(lines)))]
+    return next((n + 1 for n in order if any(one in lines[n] for one in literals)), None)
+
+
+def _start(lines: Sequence[str], session: str, parameter: str) -> int:
+    """Where a table says something of a session; else where tables of sessions begin."""
+    name = re.escape(session)
+    for pattern in (rf"\s*\[.*\bsessions\.[\"']?{name}[\"']?[].]", r"\s*\[.*\bsessions\."):
+        start = next((n for n, line in enumerate(lines) if re.match(pattern, line)), None)
+        if start is not None:
+            mentions = re.compile(rf"\b(?:{parameter}|install)\b")
+            return next((n for n in range(start, len(lines)) if mentions.search(lines[n])), start)
+    return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +217,11 @@ def gather(
     if not directory.is_dir():
         raise FileMissing(path=declaration.directory, asked_by="directory=")
     pyproject = read_pyproject(directory)
-    requests = [*_dependencies(declaration, noxfile), *_axes(cell, noxfile)]
+    if pyproject is not None and (declaration.lock or "").endswith("uv.lock"):
+        lock = directory / str(declaration.lock)
+        sources = foreign_locks.uv_sources(lock, pyproject.sources)
+        pyproject = replace(pyproject, sources=sources)
+    requests = [*_dependencies(declaration, noxfile), *_axes(declaration, cell, noxfile)]
     if declaration.groups:
         requests += _groups(declaration, pyproject, directory, noxfile)
     contents = requirements_file.Contents()
@@ -193,7 +236,7 @@ def gather(
                 text_of=_files.read_text,
                 variables=variables,
                 constraint=parameter == "constraints",
-                asked_by=str(noxfile.origin(parameter, name)),
+                asked_by=str(noxfile.origin(parameter, name, declaration=declaration)),
             )
     markers = interpreter.markers
     lines = _pyproject_lines(directory)
@@ -263,19 +306,22 @@ def _pyproject_lines(directory: Path) -> tuple[str, ...]:
 
 def _dependencies(declaration: Declaration, noxfile: Noxfile) -> list[Request]:
     return [
-        Request(requirement=Requirement(text), origin=noxfile.origin("dependencies", text))
+        Request(
+            requirement=Requirement(text),
+            origin=noxfile.origin("dependencies", text, declaration=declaration),
+        )
         for text in declaration.dependencies
     ]
 
 
-def _axes(cell: Cell, noxfile: Noxfile) -> list[Request]:
+def _axes(declaration: Declaration, cell: Cell, noxfile: Noxfile) -> list[Request]:
     found = []
     for parameter, value in cell.values.items():
         shown = f'matrix={{"{parameter}": ["{value.text}"]}}'
         found.append(
             Request(
                 requirement=value.requirement(canonicalize_name(parameter)),
-                origin=noxfile.origin("matrix", value.text, shown),
+                origin=noxfile.origin("matrix", value.text, shown, declaration=declaration),
                 axis=parameter,
                 prerelease=value.is_prerelease,
             )
@@ -289,7 +335,8 @@ def _groups(
     from packaging.dependency_groups import resolve_dependency_groups  # noqa: PLC0415
 
     if pyproject is None:
-        asked_by = str(noxfile.origin("groups", declaration.groups[0]))
+        origin = noxfile.origin("groups", declaration.groups[0], declaration=declaration)
+        asked_by = str(origin)
         raise FileMissing(path="pyproject.toml", asked_by=asked_by)
     lines = _pyproject_lines(directory)
     found = []

@@ -57,7 +57,7 @@ class Options(TypedDict, total=False):
     project: ProjectKind | Literal[False] | None
     """How this project is installed; by default what pyproject.toml suggests."""
     lock: str | None
-    """A PEP 751 lock file to install exactly, instead of resolving."""
+    """A lock file to install exactly: PEP 751, `uv.lock`, `poetry.lock`, `Pipfile.lock`, or `.txt`."""
     locked: bool
     """Install the committed lock of each cell: `locks/pylock.<cell>.toml`."""
     resolution: Literal["highest", "lowest-direct", "lowest"]
@@ -127,6 +127,8 @@ def parse_duration(text: str) -> timedelta | None:
     return timedelta(**{f"{match[2]}s": int(match[1])})
 
 
+_LOCKS = r"pylock(\.[^.]+)?\.toml|uv\.lock|poetry\.lock|Pipfile\.lock|.+\.txt"
+"""How files are called that can be locks."""
 _LONGEST = 10**8
 """Seconds, some three years."""
 _MOST_DIGITS = 5
@@ -275,9 +277,10 @@ class OptionsReader:
         if value is None:
             return None
         base = value.replace("\\", "/").rpartition("/")[2]
-        if not re.fullmatch(r"pylock(\.[^.]+)?\.toml", base):
-            self.wrong("lock", f"{value!r} is not the name of a PEP 751 lock file",
-                       "it must be pylock.toml or pylock.NAME.toml, without dots in NAME")  # fmt: skip
+        if not re.fullmatch(_LOCKS, base):
+            self.wrong("lock", f"{value!r} is not the name of a lock file",
+                       "it must be pylock.toml or pylock.NAME.toml, without dots in NAME; "
+                       "uv.lock, poetry.lock, Pipfile.lock, or a .txt of pins with hashes")  # fmt: skip
         return str(value)
 
     # -- nox's own

@@ -41,7 +41,9 @@ class Pyproject:
     requires_python: str = ""
     classifiers: tuple[str, ...] = ()
     groups: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """Dependency groups as they stand (PEP 735); includes are not expanded."""
+    """Dependency groups as they stand (PEP 735), and those of poetry in the same form.
+
+    Includes are not expanded."""
     is_package: bool = False
     """Whether it can be built: it has a build system, and nothing says otherwise."""
     has_metadata: bool = False
@@ -68,16 +70,28 @@ class Pyproject:
                 canonicalize_name(extra): _texts(table, extra)
                 for table in [_table(project, "optional-dependencies")]
                 for extra in table
-            },
+            }
+            if project
+            else _poetry_extras(poetry),
             dynamic=frozenset(_texts(project, "dynamic")),
             requires_python=str(project.get("requires-python", "")),
             classifiers=tuple(project.get("classifiers") or poetry.get("classifiers") or ()),
-            groups=_table(data, "dependency-groups"),
+            groups={**_poetry_groups(poetry), **_table(data, "dependency-groups")},
             is_package="build-system" in data and not unpackaged,
             has_metadata=bool(project or poetry),
             has_project=bool(project),
             poetry={} if project else _table(poetry, "dependencies"),
-            sources={**_poetry_paths(poetry if not project else {}), **_table(uv, "sources")},
+            sources={
+                **_poetry_paths({} if project else _table(poetry, "dependencies")),
+                **_poetry_paths(
+                    {
+                        name: entry
+                        for table in _poetry_group_tables(poetry).values()
+                        for name, entry in table.items()
+                    }
+                ),
+                **_table(uv, "sources"),
+            },
         )
 
     @property
@@ -113,18 +127,65 @@ class Pyproject:
         """
         found = []
         for name, value in self.poetry.items():
-            for one in value if isinstance(value, list) else [value]:
-                entry = one if isinstance(one, Mapping) else {"version": one}
-                if name != "python" and not entry.get("optional", False):
-                    found.append(_poetry_requirement(name, entry))
+            found += [
+                _poetry_requirement(name, entry)
+                for entry in _poetry_entries(value)
+                if name != "python" and not entry.get("optional", False)
+            ]
         return found
 
 
-def _poetry_paths(poetry: Mapping[str, Any]) -> dict[str, Any]:
+def _poetry_entries(value: Any) -> list[Mapping[str, Any]]:
+    many = value if isinstance(value, list) else [value]
+    return [one if isinstance(one, Mapping) else {"version": one} for one in many]
+
+
+def _poetry_group_tables(poetry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The dependencies of each group; those for development have had a table of their own."""
+    found = {
+        name: dict(_table(_table(_table(poetry, "group"), name), "dependencies"))
+        for name in _table(poetry, "group")
+    }
+    if "dev-dependencies" in poetry:
+        found["dev"] = {**_table(poetry, "dev-dependencies"), **found.get("dev", {})}
+    return found
+
+
+def _poetry_texts(name: str, value: Any) -> tuple[str, ...]:
+    """A dependency as PEP 508 has it. What has no such form stays, and is refused when it is used."""
+    try:
+        return tuple(_poetry_requirement(name, entry) for entry in _poetry_entries(value))
+    except InvalidRequirement:
+        return (f"{name} {value}",)
+
+
+def _poetry_groups(poetry: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The groups as PEP 735 has them."""
+    return {
+        group: [text for name, value in table.items() for text in _poetry_texts(name, value)]
+        for group, table in _poetry_group_tables(poetry).items()
+    }
+
+
+def _poetry_extras(poetry: Mapping[str, Any]) -> dict[NormalizedName, tuple[str, ...]]:
+    """The optional dependencies behind each extra."""
+    table = {
+        canonicalize_name(name): _poetry_texts(name, value)
+        for name, value in _table(poetry, "dependencies").items()
+    }
+    return {
+        canonicalize_name(extra): tuple(
+            text for name in names for text in table.get(canonicalize_name(name), ())
+        )
+        for extra, names in _table(poetry, "extras").items()
+    }
+
+
+def _poetry_paths(dependencies: Mapping[str, Any]) -> dict[str, Any]:
     """The directories that a poetry project depends on: never a package of an index."""
     return {
         name: {"path": entry["path"], "editable": entry.get("develop", False)}
-        for name, entry in _table(poetry, "dependencies").items()
+        for name, entry in dependencies.items()
         if isinstance(entry, Mapping) and "path" in entry
     }
 

@@ -13,12 +13,12 @@ from nox_envs import _files
 from nox_envs.errors import NotApplied
 from nox_envs.resolve.requests import applies
 from nox_envs.run import tree
-from nox_envs.upgrade import edits, floors_written
+from nox_envs.upgrade import edits, floors_written, relock
 from nox_envs.upgrade.column import Column, Place, opened
 from nox_envs.upgrade.proven import ProvenFloors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.requirements import Requirement
@@ -62,26 +62,34 @@ def apply(
     with _columns(places, cache, variables) as columns:
         texts = _texts(columns, base)
         edited = _edited(columns, texts, proven)
-        commands = _commands(columns, proven)
-    _refuse(edited, columns, decides=not isinstance(proven, ProvenFloors))
+        locks = [] if isinstance(proven, ProvenFloors) else relock.uv_locks(columns, proven, base)
+        commands = _commands(columns, proven, {lock.path.resolve() for lock in locks})
+        _refuse(edited, columns, proven, locks)
     diff = edits.diff({name: texts[name] for name in edited.texts}, edited.texts)
-    if not write or not edited.texts:
-        return Applied(edits=edited.edits, diff=diff, commands=commands)
+    then = [f"# {lock.label} is then written by:   {lock.command}\n" for lock in locks]
+    diff = "".join([*then, diff])
+    told = (*edited.edits, *(edit for lock in locks for edit in lock.edits))
+    if not write or not (edited.texts or locks):
+        return Applied(edits=told, diff=diff, commands=commands)
+    texts |= {lock.label: _files.read_exactly(lock.path) for lock in locks}
     if not force:
-        refuse_uncommitted(base, list(edited.texts), variables)
+        refuse_uncommitted(base, [*edited.texts, *(lock.label for lock in locks)], variables)
     written = []
     try:
         with _files.explained(base):
             for name, text in edited.texts.items():
                 written.append(name)
                 _files.write_exactly(base / name, text)
+        for lock in locks:
+            written.append(lock.label)
+            lock.write(variables)
         with _columns(places, cache, variables) as columns:
             count = _compared(columns, proven)
     except BaseException:
         for name in written:
             _files.write_exactly(base / name, texts[name])
         raise
-    return Applied(edits=edited.edits, diff=diff, packages=count, commands=commands)
+    return Applied(edits=told, diff=diff, packages=count, commands=commands)
 
 
 @contextlib.contextmanager
@@ -105,7 +113,7 @@ def _texts(columns: Sequence[Column], base: Path) -> dict[str, str]:
                 if file == "pyproject.toml":
                     path = column.gathered.directory / file
                 name = os.path.relpath(path.resolve(), base.resolve()).replace(os.sep, "/")
-                if path.suffix != ".py" and path.is_file():
+                if path.suffix not in {".py", ".lock"} and path.is_file():
                     found[name] = _files.read_exactly(path)
     return found
 
@@ -162,10 +170,12 @@ def _together(
     return list(found.items())
 
 
-def _refuse(edited: Edited, columns: Sequence[Column], *, decides: bool) -> None:
+def _refuse(
+    edited: Edited, columns: Sequence[Column], proven: Proven, locks: Sequence[relock.UvLock]
+) -> None:
     """Everything can be written, or nothing is.
 
-    `decides`: whether locks say otherwise, of what is to be written.
+    Locks say otherwise of versions that are to be written, but for those that uv writes.
     """
     places = []
     for (file, reason), refusals in _together(edited.refusals):
@@ -175,12 +185,13 @@ def _refuse(edited: Edited, columns: Sequence[Column], *, decides: bool) -> None
         line = f":{lines.pop()}" if len(lines) == 1 and None not in lines else ""
         places.append(f"{file}{line}   {listed}: {reason}")
     advice = [one.instead for one in edited.refusals if one.instead]
-    for column in columns if decides else ():
-        declaration = column.place.declaration
-        if declaration.lock or declaration.locked:
-            name = declaration.lock or "the committed lock"
-            places.append(f"{name}   decides the versions of {column.name}")
-            advice.append(f"lock again with the tool that made {name}, with the versions above")
+    known = {lock.path for lock in locks} | {one.file for one in edited.refusals}
+    for column in columns if not isinstance(proven, ProvenFloors) else ():
+        path = column.planner.lock_path()
+        if path is not None and not known & {path, column.planner.label(path)}:
+            label = column.planner.label(path)
+            places.append(f"{label}   decides the versions of {column.name}")
+            advice += relock.advice(column, proven)
     if places:
         raise NotApplied(
             reason="not all of it can be written",
@@ -234,8 +245,10 @@ def _differences(column: Column, proven: Proven) -> list[str]:
     return lines
 
 
-def _commands(columns: Sequence[Column], proven: Proven) -> tuple[str, ...]:
-    """For lock files beside, which other tools keep."""
+def _commands(
+    columns: Sequence[Column], proven: Proven, written: Collection[Path]
+) -> tuple[str, ...]:
+    """For lock files beside, which other tools keep; not for those that are written."""
     found = []
     pins = sorted(proven.pins.items())
     for directory in dict.fromkeys(column.gathered.directory for column in columns):
@@ -247,7 +260,7 @@ def _commands(columns: Sequence[Column], proven: Proven) -> tuple[str, ...]:
             }
             found += [command for name, command in kept.items() if (directory / name).exists()]
             continue
-        if (directory / "uv.lock").exists():
+        if (directory / "uv.lock").exists() and (directory / "uv.lock").resolve() not in written:
             words = " ".join(f"--upgrade-package {name}=={version}" for name, version in pins)
             found.append(f"uv lock {words}")
         if (directory / "poetry.lock").exists():

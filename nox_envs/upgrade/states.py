@@ -19,7 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from nox_envs import _files, _process, settings
+from nox_envs import _files, _process, foreign_locks, settings
 from nox_envs.errors import (
     FileMissing,
     IndexUnreachable,
@@ -183,6 +183,18 @@ class States:
             )
         if path.name == "uv.lock":
             return State(pins=_uv_lock(_read_toml(path, label), column), is_whole=False)
+        if path.name in {"poetry.lock", "Pipfile.lock"}:
+            found = foreign_locks.read(
+                path,
+                label=label,
+                base=self.base,
+                markers=column.interpreter.markers,
+                extras=column.place.declaration.extras,
+                groups=None,
+                own=[one.path for one in column.gathered.installed],
+                variables=self.variables,
+            )
+            return State(pins=dict(filter(None, map(_pin, found.requests))), is_whole=False)
         contents = requirements_file.read(
             path,
             base=self.base,

@@ -126,6 +126,26 @@ def test_extras_become_markers() -> None:
 
 # -- poetry ---------------------------------------------------------------------------
 
+
+def test_groups_and_extras_of_poetry() -> None:
+    poetry = {
+        "dependencies": {"click": {"version": "^8", "optional": True}, "a": "1"},
+        "extras": {"Cli": ["click", "gone"]},
+        "dev-dependencies": {"old": "*"},
+        "group": {
+            "dev": {"dependencies": {"b": "~2.1", "lib": {"path": "../lib", "develop": True}}},
+            "odd": {"dependencies": {"c": "^1 || ^2"}},
+        },
+    }
+    found = read(tool={"poetry": poetry})
+    assert found.optional == {"cli": ("click>=8,<9",)}
+    assert found.groups == {"dev": ["old", "b>=2.1,<2.2", "lib"], "odd": ["c ^1 || ^2"]}
+    assert found.sources == {"lib": {"path": "../lib", "editable": True}}
+    more = read(tool={"poetry": poetry}, dependency_groups={"dev": ["z"]}, project={"name": "x"})
+    assert more.groups["dev"] == ["z"]
+    assert more.optional == {}
+
+
 # https://python-poetry.org/docs/dependency-specification/
 POETRY = [
     ("^1.2.3", ">=1.2.3,<2"),

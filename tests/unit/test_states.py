@@ -135,6 +135,24 @@ def test_no_uv_lock_pins_nothing(states: States) -> None:
     assert read(states, "uv.lock", "version = 1\n") == {}
 
 
+# -- other locks
+
+
+def test_a_poetry_lock_and_a_pipfile_lock_pin_what_a_cell_may_need(states: States) -> None:
+    data = {"_meta": {}, "default": {"a": {"version": "==1"}}, "develop": {"b": {"version": "==2"}}}
+    cell = column()
+    place = SimpleNamespace(declaration=SimpleNamespace(extras=()))
+    vars(cell).update(place=place, gathered=SimpleNamespace(installed=()))
+    for name, text, expected in (
+        ("poetry.lock", '[[package]]\nname = "A.b"\nversion = "1.0"\n', {"a-b": "1.0"}),
+        ("Pipfile.lock", json.dumps(data), {"a": "1", "b": "2"}),
+    ):
+        (states.base / name).write_text(text, encoding="utf-8")
+        found = states.read(name, cell)
+        assert plain(found.pins) == expected
+        assert not found.is_whole
+
+
 # -- freezes
 
 

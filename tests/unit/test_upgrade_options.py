@@ -313,3 +313,36 @@ def test_what_a_matrix_cannot_be_asked(words: list[str], said: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse(words, session="matrix", kind="matrix")
     assert said in str(caught.value)
+
+
+# -- lock
+
+
+@pytest.mark.parametrize(
+    ("words", "upgrade"),
+    [
+        ([], ()),
+        (["--upgrade"], None),
+        (["--upgrade", "A.b", "c"], ("a-b", "c")),
+        (["--upgrade", "a", "--check", "--upgrade"], None),
+    ],
+)
+def test_whose_pins_may_move_in_a_lock(words: list[str], upgrade: tuple[str, ...] | None) -> None:
+    found = parse(words, session="lock", kind="lock")
+    assert found.upgrade == upgrade
+    assert found.check == ("--check" in words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--upgrade", "a==1"], "write --upgrade a; limits belong in the declaration"),
+        (["-k", "a"], "-k is not an option of lock"),
+        (["--apply"], "--apply is not an option of lock"),
+    ],
+)
+def test_what_a_lock_cannot_be_asked(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(words, session="lock", kind="lock")
+    assert said in str(caught.value)
+    assert "second --" not in str(caught.value) + usage("lock", "lock")
