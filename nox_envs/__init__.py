@@ -11,9 +11,9 @@ Importing the package reads no file, starts no process and decides nothing.
 
 from __future__ import annotations
 
-from nox_envs.sessions import campaigns, pythons, session
+from nox_envs.sessions import campaigns, load, pythons, session, snippet, use
 
-__all__ = ["__version__", "campaigns", "pythons", "session"]
+__all__ = ["__version__", "campaigns", "load", "pythons", "session", "snippet", "use"]
 
 __version__ = "0.1.0"
 

@@ -29,6 +29,7 @@ __all__ = [
     "declaration_of",
     "dies_with_parent",
     "forbids_install",
+    "forget",
     "into_cells",
     "is_taken",
     "knows_parallel",
@@ -36,7 +37,10 @@ __all__ = [
     "manages_nothing",
     "noxfile",
     "recreate",
+    "registered",
     "runs_nothing",
+    "told",
+    "warm",
     "was_reused",
     "words_for_trials",
 ]
@@ -267,18 +271,46 @@ def cells(registered: Any) -> list[tuple[str, Cell]] | None:
     if state is None:
         return None
     declared = state.declared
-    parameters = {axis.parameter: axis for axis in declared.axes}
+    axes = {axis.parameter: axis for axis in declared.axes}
     found = []
+    for name, python, arguments in _expanded(state):
+        labels = {one: axis.with_text(arguments[one]) for one, axis in axes.items()}
+        found.append((name, matrix.cell_of(declared, python, labels)))
+    return found
+
+
+def declared_sessions() -> list[Any]:
+    """Every session of the noxfile that `into_cells` made, in its order."""
+    return [one for one in nox.registry.get().values() if cells(one) is not None]
+
+
+def told(registered: Any) -> dict[str, dict[str, str]]:
+    """What the function of each cell is told, by the cell's full name.
+
+    The axes that it has a parameter for, and all parameters of `nox.parametrize`.
+    """
+    state = registered._nox_envs  # noqa: SLF001 - ours
+    taken = inspect.signature(registered).parameters.values()
+    names = {one.name for one in taken}
+    left_out = {axis.parameter for axis in state.declared.axes} - names
+    if any(one.kind is one.VAR_KEYWORD for one in taken):
+        left_out = set()
+    return {
+        name: {one: str(value) for one, value in arguments.items() if one not in left_out}
+        for name, _, arguments in _expanded(state)
+    }
+
+
+def _expanded(state: Any) -> Iterator[tuple[str, str | None, dict[str, Any]]]:
+    """Every cell: its full name, its Python, and the arguments of nox."""
+    declared = state.declared
     for python in matrix.pythons(declared) or (None,):
         base = f"{declared.name}-{python}" if python else declared.name
         specs = _specs(state, python)
         if specs is None:
-            found.append((base, matrix.cell_of(declared, python, {})))
+            yield base, python, {}
         for spec in specs or ():
-            values = dict(zip(spec.arg_names, spec.args, strict=True))
-            labels = {name: axis.with_text(values[name]) for name, axis in parameters.items()}
-            found.append((f"{base}({spec})", matrix.cell_of(declared, python, labels)))
-    return found
+            yield f"{base}({spec})", python, dict(zip(spec.arg_names, spec.args, strict=True))
 
 
 def declaration_of(registered: Any) -> tuple[Declaration, Path, int]:
@@ -295,13 +327,24 @@ def noxfile(session: nox.Session) -> Path:
 def beside(name: str, kind: str) -> tuple[str, ...]:
     """The campaigns that the noxfile has beside one of a kind, without their suffix."""
     suffix = name.removeprefix(kind)
-    others = ("upgrade", "bisect", "floors", "culprit")
+    others = ("matrix", "upgrade", "bisect", "floors", "culprit")
     return tuple(one for one in others if one != kind and is_taken(f"{one}{suffix}"))
 
 
 def is_taken(name: str) -> bool:
     """Whether a session of that name has been registered."""
     return name in nox.registry.get()
+
+
+def registered(name: str) -> Any:
+    """The session of that name; None where there is none."""
+    return nox.registry.get().get(name)
+
+
+def forget(name: str) -> None:
+    """Give a name back, before nox warns of a second session that has it."""
+    sessions: Any = getattr(nox.registry, "_REGISTRY", {})
+    sessions.pop(name, None)
 
 
 def words_for_trials(session: nox.Session) -> tuple[str, ...]:
@@ -340,3 +383,12 @@ def recreate(session: nox.Session) -> None:
     venv.create()
     # Else `session.install` in the function would be skipped under `--no-install`.
     venv._reused = False  # noqa: SLF001
+
+
+def warm() -> None:
+    """Have nox find out, before it is forked, what it finds out once in every process."""
+    import nox.virtualenv  # noqa: PLC0415 - heavy
+
+    found: Any = getattr(nox.virtualenv, "find_uv", None)
+    if hasattr(found, "cache_info"):  # Else it would be found out again.
+        found()

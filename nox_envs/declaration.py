@@ -61,6 +61,9 @@ class Declaration:
     tree_include: tuple[str, ...] = ()
     host: Mapping[str, Any] = field(default_factory=dict)
     """What nox itself is told: tags, requires, venv_backend and so on."""
+    declared_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Parameters that do not stand in the noxfile, and where they may: a file relative to the
+    noxfile, the name of a snippet; empty for the noxfile itself."""
 
 
 def parse(
