@@ -1,0 +1,1 @@
+"""The commands of `nox-envs`: a module each, with `NAME`, `add_arguments` and `run`."""

@@ -1,0 +1,1 @@
+"""Looking inside: what environments hold, how they differ, and which can go."""

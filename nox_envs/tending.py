@@ -1,0 +1,136 @@
+"""What nox-envs keeps for a noxfile: found, and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from nox_envs import _files
+from nox_envs.inside.cells import Orphan
+from nox_envs.inside.cleaning import Doomed, Thing
+from nox_envs.install import stamp
+from nox_envs.looking import measured
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+__all__ = ["orphans", "remove", "things"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_CAMPAIGNS = "campaigns"
+
+
+def things(
+    environments: Path, cache: Path, cells: Collection[Path]
+) -> tuple[list[Thing], list[str]]:
+    """All that is ours, and the names of environments that are not.
+
+    `cells` are the environments that the noxfile has now. Ours is what carries our stamp, and
+    what lies in our own `cache`.
+    """
+    ours, others = _stamped(environments)
+    found = [
+        Thing(
+            path=path,
+            label=known.cell,
+            kind="environment",
+            used=_instant(path / stamp.STAMP_NAME),
+            size=measured(path),
+            orphaned=path not in cells,
+        )
+        for path, known in ours.items()
+    ]
+    runs = list(_directories(cache / _CAMPAIGNS))
+    buckets = [path for path in _directories(cache) if path.name != _CAMPAIGNS]
+    found += [_kept(path, "campaign") for path in runs]
+    found += [_kept(path, "cache") for path in buckets]
+    return found, [path.name for path in others]
+
+
+def _kept(path: Path, kind: Literal["campaign", "cache"]) -> Thing:
+    return Thing(path=path, label=path.name, kind=kind, used=_newest(path), size=measured(path))
+
+
+def _stamped(environments: Path) -> tuple[dict[Path, stamp.Stamp], tuple[Path, ...]]:
+    """The environments in a directory that carry our stamp, and those that do not.
+
+    What has no `pyvenv.cfg` is no environment, and is not named at all; nor is a link.
+    """
+    ours: dict[Path, stamp.Stamp] = {}
+    others: list[Path] = []
+    try:
+        entries = sorted(environments.iterdir())
+    except OSError:
+        return {}, ()
+    for path in entries:
+        if path.is_symlink() or not (path / "pyvenv.cfg").is_file():
+            continue
+        known = stamp.read(path)
+        if known is None:
+            others.append(path)
+        else:
+            ours[path] = known
+    return ours, tuple(others)
+
+
+def orphans(environments: Path, cells: Iterable[Path]) -> tuple[Orphan, ...]:
+    """The environments of ours that no cell of the noxfile has; `cells` are theirs."""
+    known = set(cells)
+    return tuple(
+        Orphan(cell=one.cell, environment=str(path), when=_instant(path / stamp.STAMP_NAME))
+        for path, one in _stamped(environments)[0].items()
+        if path not in known
+    )
+
+
+def remove(doomed: Iterable[Doomed]) -> list[Doomed]:
+    """Remove what is to go; what cannot be removed says why.
+
+    What has been made anew since it was looked at stays.
+    """
+    return [replace(one, failed=_removed(one.thing)) for one in doomed]
+
+
+def _removed(thing: Thing) -> str:
+    try:
+        if thing.kind == "environment":
+            if _instant(thing.path / stamp.STAMP_NAME) != thing.used:
+                return "it was made again in the meantime"
+            stamp.remove(thing.path)  # First: half an environment is not to look like one.
+        _files.remove(thing.path)
+    except OSError as error:
+        return error.strerror or str(error)
+    return "something in it cannot be removed" if thing.path.exists() else ""
+
+
+def _directories(path: Path) -> list[Path]:
+    try:
+        return sorted(one for one in path.iterdir() if one.is_dir() and not one.is_symlink())
+    except OSError:
+        return []
+
+
+def _newest(path: Path) -> datetime:
+    """When something in a directory was written to last."""
+    found = _seconds(path)
+    for place, _, names in os.walk(path):
+        found = max(found, _seconds(Path(place)), *(_seconds(Path(place, one)) for one in names))
+    return datetime.fromtimestamp(found, timezone.utc)
+
+
+def _instant(path: Path) -> datetime:
+    return datetime.fromtimestamp(_seconds(path), timezone.utc)
+
+
+def _seconds(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.lstat().st_mtime
+    return 0.0

@@ -1,0 +1,98 @@
+"""The commands as a user meets them on a terminal, without real environments."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nox_envs import _loading, cli
+from nox_envs.install import stamp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment of ours, of a noxfile that has no cell."""
+    place = tmp_path / ".nox" / "old"
+    place.mkdir(parents=True)
+    (place / "pyvenv.cfg").write_text("")
+    stamp.write(
+        place,
+        stamp.Stamp(
+            cell="old", python="3.11.7", base_prefix="/usr", environment=str(place),
+            isolation="detect", sources={}, inputs="", lock="", tool="uv", token="t", made="",
+        ),
+    )  # fmt: skip
+    loaded = _loading.Loaded(path=tmp_path / "noxfile.py", environments=tmp_path / ".nox", cells=())
+    monkeypatch.setattr(_loading, "load", lambda *_: loaded)
+    return place
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "removed"),
+    [
+        ([], "y\n", True),
+        ([], "\n", False),
+        ([], "n\n", False),
+        ([], "", False),
+        (["--yes"], "", True),
+        (["--json"], "", True),
+        (["--dry-run"], "y\n", False),
+    ],
+)
+def test_a_terminal_is_asked(
+    orphan: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    words: list[str],
+    answer: str,
+    removed: bool,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    code = cli.main(["clean", *words])
+    assert orphan.exists() is not removed
+    assert code == int(not removed and "--dry-run" not in words)
+    assert ("Remove them?" in capsys.readouterr().err) is not (bool(words))
+
+
+def test_a_cell_that_is_gone_is_named(orphan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["show"]) == 0
+    assert "1 environment is of no cell: old." in capsys.readouterr().out
+
+
+def test_a_secret_is_not_printed(
+    orphan: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UV_INDEX_PASSWORD", "hunter2-hunter2")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://me:hunter2-hunter2@example.org/simple")
+    assert cli.main(["diff", "hunter2-hunter2", "x"]) == 2
+    assert "hunter2" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: str(command.NAME))
+def test_a_command_says_what_it_is_for(
+    command: cli.Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command.NAME, "--help"])
+    assert ended.value.code == 0
+    assert (command.__doc__ or "").partition("\n")[0].split()[0] in capsys.readouterr().out
+
+
+def test_completion_knows_each_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", "bash"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"        {command.NAME}) " in text for command in cli.COMMANDS)
+    assert "clean) COMPREPLY=($(compgen -W '--help --noxfile --envdir --json --orphaned" in text
