@@ -10,9 +10,9 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
+from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from nox_envs import _process
@@ -39,7 +39,7 @@ _PATIENCE = 5.0
 class Forks:
     """Has a warm process fork; any thread may ask."""
 
-    def __init__(self, process: subprocess.Popen[bytes], line: socket.socket) -> None:
+    def __init__(self, process: _process.Running, line: socket.socket) -> None:
         self._process = process
         self._line = line
         self._guard = threading.Lock()
@@ -81,11 +81,12 @@ class Forks:
             self._line.shutdown(socket.SHUT_WR)
         try:
             self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
+        except _process.StillRuns:
             self._process.kill()
             self._process.wait()
         self._listener.join(_PATIENCE)
         self._line.close()
+        _close(self._process)
 
     def _tell(self, message: Mapping[str, Any], *descriptors: int) -> bool:
         try:
@@ -113,12 +114,12 @@ class Forks:
 
 
 class Forked:
-    """One fork, with the part of `subprocess.Popen` that a trial needs."""
+    """One fork, with the part of `_process.Running` that a trial needs."""
 
     def __init__(self, forks: Forks, number: int, reader: int) -> None:
         self.id = number
         self.pid = 0
-        self.stdout = os.fdopen(reader, "rb", buffering=0)
+        self.stdout = FileIO(reader, "rb")
         self.returncode: int | None = None
         self.began = threading.Event()
         self._ended = threading.Event()
@@ -128,9 +129,9 @@ class Forked:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code; raises `subprocess.TimeoutExpired`."""
+        """The exit code; raises `_process.StillRuns`."""
         if not self._ended.wait(timeout) or self.returncode is None:
-            raise subprocess.TimeoutExpired("nox", timeout or 0.0)
+            raise _process.StillRuns("nox", timeout or 0.0)
         return self.returncode
 
     def terminate(self) -> None:
@@ -169,6 +170,7 @@ def opened(*, env: Mapping[str, str], cwd: Path) -> Iterator[Forks | None]:
         if ready is None:
             process.kill()
             process.wait()
+            _close(process)
             yield None
             return
         forks = Forks(process, ours)
@@ -176,6 +178,11 @@ def opened(*, env: Mapping[str, str], cwd: Path) -> Iterator[Forks | None]:
             yield forks
         finally:
             forks.close()
+
+
+def _close(process: _process.Running) -> None:
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def send(line: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
+import threading
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Completed", "Refused", "Running", "has_ended", "run", "start"]
+__all__ = ["Completed", "Refused", "Running", "StillRuns", "attend", "has_ended", "run", "start"]
 
 
 def __dir__() -> list[str]:
@@ -76,6 +79,33 @@ def run(
     )
 
 
+def attend(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> int:
+    """Run a command on the terminal of this process to its end; its exit code, as a shell has it.
+
+    Ctrl-C is the command's to answer, and so is every other signal that would end this process.
+    """
+    try:
+        process = subprocess.Popen([str(word) for word in command], env=dict(env), cwd=cwd)
+    except (FileNotFoundError, PermissionError):
+        return 127
+
+    def pass_on(number: int, _: object) -> None:
+        if number != signal.SIGINT:  # The terminal has told the command, too.
+            process.send_signal(number)
+
+    with contextlib.ExitStack() as undo:
+        if threading.current_thread() is threading.main_thread():
+            for name in {"SIGINT", "SIGTERM", "SIGHUP"} & set(dir(signal)):
+                number = getattr(signal, name)
+                undo.callback(signal.signal, number, signal.signal(number, pass_on))
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+StillRuns = subprocess.TimeoutExpired
+"""A process has not ended in the time that it had."""
+
+
 class Running(Protocol):
     """A process that runs, as `subprocess.Popen` shows it."""
 
@@ -101,7 +131,7 @@ def has_ended(process: Running, seconds: float) -> bool:
     """Whether a process ends within some seconds."""
     try:
         process.wait(seconds)
-    except subprocess.TimeoutExpired:
+    except StillRuns:
         return False
     return True
 

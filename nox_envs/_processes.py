@@ -175,6 +175,9 @@ def _linux_below(pid: int, tag: str) -> list[Process]:
     names = os.listdir(_PROC)  # noqa: PTH208 - hundreds of names
     every = [found for name in names if name.isdigit() and (found := _read(name))]
     mark = f"{TAG_VARIABLE}={tag}".encode()
+    # What is older than we are was started by somebody else: hundreds need not be read.
+    own = next((each.started for each in every if each.pid == os.getpid()), 0)
+    every = [each for each in every if each.started >= own]
     pids = {each.pid for each in every if pid in {each.pid, each.session}}
     pids |= {each.pid for each in every if each.pid != os.getpid() and _has_variable(each, mark)}
     ours = _with_children(pids, every) - {pid, os.getpid()}

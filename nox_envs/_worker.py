@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import nox.__main__
 
-from nox_envs import _forks
+from nox_envs import _forks, _host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,6 +151,7 @@ def main() -> None:
     for name in _NEEDED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    _host.warm()
     descriptor = int(sys.argv[1])
     os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no name
     with socket.socket(fileno=descriptor) as line:

@@ -46,6 +46,13 @@ class OnTrial:
         order = TrialOrder.read(Path(path))
         return cls(order=order) if order.cell in names else None
 
+    @staticmethod
+    def order_for(python: str) -> TrialOrder | None:
+        """What this nox was told, if it was started for a trial on some Python."""
+        path = settings.trial_order(os.environ)
+        order = TrialOrder.read(Path(path)) if path is not None else None
+        return order if order is not None and order.python == python else None
+
     def equip(self, session: nox.Session, provisioned: Provisioned) -> None:
         """Have the environment tell what is looked up in it, and pytest tell of its tests."""
         found = check.installed(provisioned.interpreter)

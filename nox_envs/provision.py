@@ -209,7 +209,16 @@ class _Recipe:
             if (again.version, again.build) != (interpreter.version, interpreter.build):
                 return self._again()
             interpreter = again
-        self._make(lock, gathered, built(gathered, wheels), interpreter)
+        try:
+            self._make(lock, gathered, built(gathered, wheels), interpreter)
+        except NoxEnvsError:
+            # What was remembered may be gone from the index.
+            anew = planner.lock(gathered, wheels, anew=True)
+            if anew.digest == lock.digest:
+                raise
+            job.recreate()
+            lock, interpreter = anew, self._interpreter()
+            self._make(lock, gathered, built(gathered, wheels), interpreter)
         self._write(lock, inputs, sources, interpreter)
         return interpreter, lock.pins, True
 
@@ -243,7 +252,7 @@ class _Recipe:
             for one in order.wheels
         ]
         self._make(lock, planner.gather(interpreter), given, interpreter)
-        self._write(lock, "", {}, interpreter)
+        self._stamp(lock, "", {}, interpreter)  # The campaign has the lock.
         return interpreter, lock.pins
 
     def _anew(self) -> tuple[Interpreter, Pins, bool]:
@@ -326,13 +335,17 @@ class _Recipe:
     def _write(
         self, lock: Lock, inputs: str, sources: Mapping[str, str], interpreter: Interpreter
     ) -> None:
-        environment = self.job.environment
-        _files.write_toml(environment / stamp.LOCK_NAME, lock.to_pylock())
+        _files.write_toml(self.job.environment / stamp.LOCK_NAME, lock.to_pylock())
+        self._stamp(lock, inputs, sources, interpreter)
+
+    def _stamp(
+        self, lock: Lock, inputs: str, sources: Mapping[str, str], interpreter: Interpreter
+    ) -> None:
         stamp.write(
-            environment,
+            self.job.environment,
             stamp.Stamp(
                 cell=self.job.name,
-                environment=str(environment),
+                environment=str(self.job.environment),
                 python=interpreter.version,
                 base_prefix=str(interpreter.base_prefix),
                 inputs=inputs,

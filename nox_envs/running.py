@@ -18,9 +18,10 @@ from nox_envs import _host, discover, matrix, settings
 from nox_envs._tree import TAG_VARIABLE, Stop, Stopped, Tree
 from nox_envs.errors import BackendUnsupported, NoxEnvsError, PythonTooOld
 from nox_envs.gather import Noxfile
-from nox_envs.install import intact, stamp
+from nox_envs.install import bytecode, intact, stamp
 from nox_envs.on_trial import OnTrial
 from nox_envs.passes import Conditions, last_pass, note_pass
+from nox_envs.planning import INTERPRETERS
 from nox_envs.provision import (
     Job,
     Provisioned,
@@ -56,6 +57,11 @@ def prepare(declared: Declaration, python: str) -> None:
     interpreter, which is done here only if the user asked for it.
     """
     settings.forget_path()
+    order = OnTrial.order_for(python)
+    if order is not None:  # The campaign has looked for it.
+        if order.path:
+            settings.extend_path(order.path)
+        return
     try:
         if discover.is_too_old(python):
             raise PythonTooOld(python=python)
@@ -166,8 +172,9 @@ class CellRun:
             if trial is None:
                 provisioned = provision(job, os.environ)
             else:
-                job = replace(job, apart=trial.order.apart)
-                provisioned = fill(job, os.environ, trial.order, store=Path(trial.order.bytecode))
+                cache = Path(trial.order.cache)
+                job = replace(job, apart=trial.order.apart, memory=cache / INTERPRETERS)
+                provisioned = fill(job, os.environ, trial.order, store=cache / bytecode.STORE)
             session.log(_made(provisioned))
         session.env.update(variables)
         session.env[TAG_VARIABLE] = tag

@@ -56,19 +56,22 @@ class UvInstaller:
             self.uv, "pip", "sync", file, "--python", interpreter.path,
             "--allow-empty-requirements", "--quiet",
         ]  # fmt: skip
-        done = _process.run([*sync, "--offline"], env=self._env, cwd=scratch)
-        if done.returncode != 0:
-            # uv takes what a full disk has left half-installed for complete.
-            if any(words in done.output for words in _FULL):
-                raise _process.Refused("uv", done)
-            self._run(sync, scratch)
+        self._offline_first(sync, scratch)
         for one in built:
             if one.editable:
-                self._run(
+                self._offline_first(
                     [self.uv, "pip", "install", "--python", interpreter.path, "--no-deps",
                      "--quiet", "--editable", one.source],
                     scratch,
                 )  # fmt: skip
+
+    def _offline_first(self, command: Sequence[str | Path], scratch: Path) -> None:
+        done = _process.run([*command, "--offline"], env=self._env, cwd=scratch)
+        if done.returncode != 0:
+            # uv takes what a full disk has left half-installed for complete.
+            if any(words in done.output for words in _FULL):
+                raise _process.Refused("uv", done)
+            self._run(command, scratch)
 
     def uninstall(
         self, names: Iterable[NormalizedName], interpreter: Interpreter, scratch: Path

@@ -39,6 +39,7 @@ class TrialOrder:
     """What the nox of a trial is told: which cell, against which lock."""
 
     cell: str
+    python: str
     lock: str
     """The path of a PEP 751 file."""
     wheels: tuple[GivenWheel, ...]
@@ -50,8 +51,10 @@ class TrialOrder:
     """The directory in which modules that were looked up leave a mark."""
     watch: tuple[str, ...]
     """The distributions whose modules are watched."""
-    bytecode: str
-    """The store of bytecode, which all trials share."""
+    cache: str
+    """The directory of what all trials share: bytecode, facts of interpreters."""
+    path: str = ""
+    """The directory in which nox finds the Python, where it does not find it by itself."""
     apart: bool = False
     """Whether its environment shares no file with any other, whatever is declared."""
 

@@ -19,7 +19,6 @@ from nox_envs import _files, _process, settings
 from nox_envs._forks import Forks, opened
 from nox_envs._tree import Stop, Stopped, Tree
 from nox_envs.errors import NoxEnvsError
-from nox_envs.install import bytecode
 from nox_envs.planning import relative
 from nox_envs.report import as_json, as_markdown
 from nox_envs.report.progress import Board, tried, written_into
@@ -281,8 +280,7 @@ class Conduct:
         return Workplace(
             directory=directory,
             temporary=temporary,
-            slots=self.cache / "slots",
-            bytecode=self.cache / bytecode.STORE,
+            cache=self.cache,
             base=self.base,
             noxfile=self.noxfile,
             variables=self.variables,

@@ -148,12 +148,13 @@ class AskQuest:
 
     def record(self, want: Want, result: Result) -> None:
         ask = self._asks[want]
-        # Two sets may have one lock: a run is evidence once.
-        told = result.shown.trial.id if result.shown else None
-        others = (one.shown.trial.id for one in self.results.values() if one.shown)
-        signature = None if told in set(others) else result.signature
         self.results[ask] = result
-        answer = Answer(outcome=result.outcome, signature=signature, suspects=result.suspects)
+        answer = Answer(
+            outcome=result.outcome,
+            signature=result.signature,
+            suspects=result.suspects,
+            trial=result.shown.trial.id if result.shown else "",
+        )
         self._asking.record(ask, answer)
 
 

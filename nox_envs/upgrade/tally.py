@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -48,6 +47,8 @@ class Answer:
     """Equal when the failure is the same; None where that is not known."""
     suspects: tuple[str, ...] = ()
     """Candidates, the most suspicious first."""
+    trial: str = ""
+    """Which run it was, where it may have answered for another set as well."""
 
 
 _T = TypeVar("_T")
@@ -202,8 +203,9 @@ class Tally:
         return (answer for runs in self._runs.values() for _, answer in runs.values())
 
     def _believed(self, red: Sequence[Answer]) -> bool:
-        seen = Counter(answer.signature for answer in self._all() if answer.outcome is Outcome.FAIL)
-        return len(red) > 1 or any(
-            answer.outcome is Outcome.FAIL and answer.signature and seen[answer.signature] > 1
-            for answer in red
-        )
+        # Two sets may have one lock: a run is evidence once.
+        runs: dict[str, set[str]] = {}
+        for number, answer in enumerate(self._all()):
+            if answer.outcome is Outcome.FAIL and answer.signature:
+                runs.setdefault(answer.signature, set()).add(answer.trial or str(number))
+        return len(red) > 1 or any(len(runs.get(each.signature or "", ())) > 1 for each in red)

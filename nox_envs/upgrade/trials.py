@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nox_envs import _files, settings
+from nox_envs import _files, discover, settings
 from nox_envs._processes import TAG_VARIABLE
 from nox_envs.outcome import Changes, Outcome, Trial
 from nox_envs.run import journal, slots, tree, trial
@@ -46,10 +46,8 @@ class Workplace:
     """Of the campaign: it keeps the journal, the locks and the logs."""
     temporary: Path
     """Gone when the campaign ends."""
-    slots: Path
-    """For the environments of trials, one at a time in each."""
-    bytecode: Path
-    """Where bytecode is kept."""
+    cache: Path
+    """Of the checkout: what trials share, and places for their environments."""
     base: Path
     """The noxfile's directory."""
     noxfile: Path
@@ -147,6 +145,7 @@ class Trials:
         self._count = 0
         self._seconds: dict[str, float] = {}
         self._ended_at: dict[str, float] = {}
+        self._paths: dict[str, str] = {}
         self._journal = journal.Journal(place.directory / "journal.jsonl")
         records = journal.read(place.directory / "journal.jsonl")
         doubtful = {
@@ -260,7 +259,7 @@ class Trials:
         """Where the nox of a trial makes its environment."""
         if self.place.keeps:
             return contextlib.nullcontext(home / "envs")
-        return slots.taken(self.place.slots)
+        return slots.taken(self.place.cache / "slots")
 
     def _ran(
         self,
@@ -274,13 +273,15 @@ class Trials:
         noxfile = self._tree(home)
         order = TrialOrder(
             cell=column.name,
+            python=column.place.python,
+            path=self._path(column),
             lock=str(home / "lock" / "pylock.toml"),
             wheels=column.given_wheels(),
             result=str(home / "result.json"),
             junit=str(home / "junit.xml"),
             evidence=str(home / "evidence"),
             watch=tuple(str(name) for name in column.declared),
-            bytecode=str(self.place.bytecode),
+            cache=str(self.place.cache),
             apart=self.place.apart,
         )
         # Addresses with credentials: for the installer alone, and gone afterwards.
@@ -289,6 +290,14 @@ class Trials:
         for name in ("tmp", "evidence"):
             _files.make_directory(home / name)
         return trial.run(self._start(column, order, noxfile, limit, environments))
+
+    def _path(self, column: Column) -> str:
+        """Where the nox of a trial finds the Python, if it has to be told."""
+        python = column.place.cell.python
+        with self._lock:
+            if python is not None and python not in self._paths:
+                self._paths[python] = discover.path_for(python, self.place.variables) or ""
+            return self._paths.get(python or "", "")
 
     def _start(
         self,

@@ -19,6 +19,7 @@ from nox_envs.upgrade.trials import Shown
 
 ORDER = TrialOrder(
     cell="test-3.11(django='4.2')",
+    python="3.11",
     lock="/tmp/a/lock/pylock.toml",
     wheels=(
         GivenWheel(
@@ -35,6 +36,9 @@ ORDER = TrialOrder(
     junit="",
     evidence="/tmp/a/evidence",
     watch=("demo", "six"),
+    cache="/tmp/a/cache",
+    path="/opt/python/bin",
+    apart=True,
 )
 WORDS = st.text(st.characters(), max_size=8)
 NAMES = st.lists(WORDS, max_size=3).map(tuple)
@@ -54,6 +58,7 @@ def test_an_order_is_read_as_it_was_written(tmp_path: Path) -> None:
     st.builds(
         TrialOrder,
         cell=WORDS,
+        python=WORDS,
         lock=WORDS,
         wheels=st.lists(
             WHEELS,
@@ -63,6 +68,9 @@ def test_an_order_is_read_as_it_was_written(tmp_path: Path) -> None:
         junit=WORDS,
         evidence=WORDS,
         watch=NAMES,
+        cache=WORDS,
+        path=WORDS,
+        apart=st.booleans(),
     )
 )
 def test_every_order_is_read_as_it_was_written(order: TrialOrder) -> None:
