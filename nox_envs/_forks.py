@@ -65,7 +65,10 @@ class Forks:
                     forked.lost()
         finally:
             os.close(writer)
-        if forked.began.wait(_READY) and forked.pid:
+        if not forked.began.wait(_READY):
+            self._process.kill()  # Else it would run it after all, beside who takes its place.
+            forked.began.wait()
+        if forked.pid:
             return forked
         forked.stdout.close()
         return None
@@ -77,6 +80,8 @@ class Forks:
 
     def close(self) -> None:
         """Have the warm process end, when all that it forked has ended or been ended."""
+        if not self._count:
+            self._process.kill()
         with self._guard, contextlib.suppress(OSError):
             self._line.shutdown(socket.SHUT_WR)
         try:
@@ -161,18 +166,7 @@ def opened(*, env: Mapping[str, str], cwd: Path) -> Iterator[Forks | None]:
         command = [sys.executable, "-m", "nox_envs._worker", str(theirs.fileno())]
         process = _process.start(command, env=env, cwd=cwd, keeps=(theirs.fileno(),))
         theirs.close()
-        ours.settimeout(_READY)
-        try:
-            ready = receive(ours)
-        except OSError:
-            ready = None
-        ours.settimeout(None)
-        if ready is None:
-            process.kill()
-            process.wait()
-            _close(process)
-            yield None
-            return
+        # Until it has imported all, orders wait in the socket, and the campaign plans.
         forks = Forks(process, ours)
         try:
             yield forks

@@ -56,7 +56,6 @@ def serve(line: socket.socket) -> None:
     signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
     gc.collect()
     gc.freeze()  # What is never looked at is never copied.
-    _forks.send(line, {"ready": True})
     while True:
         ready, _, _ = select.select([line.fileno(), ears], [], [])
         if ears in ready:
