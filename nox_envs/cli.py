@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 from nox_envs import __version__, _files, settings
-from nox_envs.commands import clean, completion, diff, doctor, export, init, show, try_
+from nox_envs.commands import (
+    bundle,
+    clean,
+    completion,
+    diff,
+    doctor,
+    export,
+    init,
+    shell,
+    show,
+    try_,
+)
 from nox_envs.commands.campaign import CAMPAIGNS
 from nox_envs.errors import NoxEnvsError, UsageError
 from nox_envs.options import nearest
@@ -45,7 +56,8 @@ class Command(Protocol):
 
 
 COMMANDS: tuple[Command, ...] = cast(
-    "tuple[Command, ...]", (init, try_, *CAMPAIGNS, show, diff, export, clean, doctor, completion)
+    "tuple[Command, ...]",
+    (init, try_, *CAMPAIGNS, show, diff, shell, export, bundle, clean, doctor, completion),
 )
 """In the order of `nox-envs --help`. They are imported at once: keep what is heavy in `run`."""
 

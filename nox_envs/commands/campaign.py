@@ -1,0 +1,237 @@
+"""The campaigns, with the noxfile that is there, or with the one that `init` would write."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nox_envs import _files, _process
+from nox_envs.commands.init import found_in
+from nox_envs.commands.words import encoding, say
+from nox_envs.errors import FileMissing, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from nox_envs.borrowed import Borrowed
+    from nox_envs.upgrade.options import Kind
+
+__all__ = ["CAMPAIGNS", "Asked", "Campaign", "read"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+_WITH_A_PATH = ("--json", "--markdown", "--good", "--bad")
+_WITH_A_VALUE = (*_WITH_A_PATH, "--match", "--only")
+"""Options whose value may hold a `/` and is no directory to ask about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the words of a campaign say."""
+
+    noxfile: str | None
+    envdir: str | None
+    directories: tuple[str, ...]
+    words: tuple[str, ...]
+    """For the campaign, with paths that hold wherever it runs."""
+    json: str | None
+
+
+def read(words: Sequence[str], *, cwd: Path) -> Asked:
+    """Tell apart what is for us, and what the campaign reads. Raises `UsageError`."""
+    ours: dict[str, str] = {}
+    directories: list[str] = []
+    others: list[str] = []
+    found: str | None = None
+    waiting = [piece for word in words for piece in _pieces(word)]
+    while waiting:
+        word = waiting.pop(0)
+        if word in {"-f", "--noxfile", "--envdir", *_WITH_A_VALUE}:
+            if not waiting:
+                raise UsageError(problem=f"{word} wants a value")
+            value = waiting.pop(0)
+            if word not in _WITH_A_VALUE:
+                ours[word.replace("-f", "--noxfile") if word == "-f" else word] = value
+                continue
+            if word in _WITH_A_PATH:
+                value = _absolute(value, cwd, always=word in {"--json", "--markdown"})
+            found = value if word == "--json" else found
+            others += [word, value]
+        elif not word.startswith("-") and ("/" in word or os.sep in word or word in {".", ".."}):
+            if not (cwd / word).is_dir():
+                raise UsageError(problem=f"there is no directory {word}")
+            directories.append(word)
+        else:
+            others.append(word)
+    return Asked(
+        noxfile=ours.get("--noxfile"),
+        envdir=ours.get("--envdir"),
+        directories=tuple(dict.fromkeys(directories)),
+        words=tuple(others),
+        json=found,
+    )
+
+
+def _pieces(word: str) -> list[str]:
+    option, equals, value = word.partition("=")
+    known = equals and option in {"--noxfile", "--envdir", *_WITH_A_VALUE}
+    return [option, value] if known else [word]
+
+
+def _absolute(value: str, cwd: Path, *, always: bool) -> str:
+    return str(cwd / value) if value != "-" and (always or (cwd / value).is_file()) else value
+
+
+class Campaign:
+    """One of the campaigns, as a command."""
+
+    PASSES_ON = True
+    RUNS = True
+
+    def __init__(self, kind: Kind, doc: str) -> None:
+        self.NAME = kind
+        self.__doc__ = doc
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """For the help alone."""
+        parser.usage = f"{parser.prog} [DIRECTORY/ ...] [OPTIONS OF THE CAMPAIGN] [-- COMMAND]"
+        parser.epilog = (
+            f"Without a noxfile, COMMAND runs the tests, and environments are what `nox-envs init` "
+            f"would declare; with one, this is `nox -s {self.NAME} -- ... -- COMMAND`. "
+            f"The options:   nox-envs {self.NAME} --options"
+        )
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Run it in each directory; the exit code of nox, the first one that is not 0."""
+        if arguments.words == ["--options"]:
+            from nox_envs.upgrade.options import usage  # noqa: PLC0415 - heavy
+
+            say(usage(self.NAME, self.NAME))
+            return 0
+        asked = read(arguments.words, cwd=Path.cwd())
+        if asked.noxfile and asked.directories:
+            raise UsageError(problem="--noxfile and directories exclude each other")
+        if len(asked.directories) < 2:  # noqa: PLR2004 - several
+            return self._one(Path(*asked.directories), asked, arguments.after)
+        if asked.json == "-" or "--markdown" in asked.words:
+            raise UsageError(
+                problem="--json - and --markdown are for one directory",
+                advice=("name a file for all of them:   --json reports.json",),
+            )
+        return self._several(asked, arguments.after)
+
+    def _several(self, asked: Asked, after: list[str] | None) -> int:
+        from nox_envs.report import blocks  # noqa: PLC0415 - heavy
+
+        rows, codes, reports = [], [], {}
+        with _files.scratch("reports") as scratch:
+            for number, name in enumerate(asked.directories):
+                file = scratch / f"{number}.json"
+                sys.stderr.write(f"\n=== {name}\n")
+                sys.stderr.flush()
+                each = replace(asked, words=(*_without_json(asked.words), "--json", str(file)))
+                codes.append(self._one(Path(name), each, after))
+                reports[name] = json.loads(_files.read_text(file)) if file.is_file() else None
+                rows.append((name, *_answer(reports[name]), str(codes[-1])))
+        if asked.json:
+            schema = {"schema": "nox-envs.reports/1", "kind": self.NAME, "reports": reports}
+            _files.write_text(Path(asked.json), json.dumps(schema, indent=1) + "\n")
+        head = ("directory", "status", "safe", "newer", "exit code")
+        say("\n" + blocks.text([blocks.table(head, rows)], encoding()))
+        return next((code for code in codes if code), 0)
+
+    def _one(self, directory: Path, asked: Asked, after: list[str] | None) -> int:
+        noxfile = directory / (asked.noxfile or "noxfile.py")
+        if noxfile.is_file():
+            return self._with(noxfile, asked, after)
+        if asked.noxfile:
+            raise FileMissing(path=asked.noxfile, asked_by="nox-envs", fix="name one that is there")
+        return self._without(directory, asked, after)
+
+    def _with(self, noxfile: Path, asked: Asked, after: list[str] | None) -> int:
+        code = self._nox(noxfile, asked, after, dict(os.environ))
+        if code and "campaigns" not in _files.read_text(noxfile):
+            sys.stderr.write(
+                f"hint: to register campaigns, {noxfile} calls nox_envs.campaigns(...)\n"
+            )
+        return code
+
+    def _without(self, directory: Path, asked: Asked, after: list[str] | None) -> int:
+        """In a copy: neither a noxfile nor an environment is left in the project."""
+        from nox_envs.borrowed import borrowed  # noqa: PLC0415 - heavy
+        from nox_envs.discover import locate  # noqa: PLC0415 - heavy
+        from nox_envs.starting import noxfile  # noqa: PLC0415 - heavy
+
+        found = found_in(directory.absolute(), after or ())
+        if not found.taken:
+            raise UsageError(
+                problem=f"{directory.absolute()} has neither a noxfile nor anything that says "
+                "what to install",
+                advice=("a pyproject.toml, a requirements.txt, a setup.py or a tox.ini would",),
+            )
+        there = tuple(one for one in found.pythons if locate(one, os.environ))
+        missing = [one for one in found.pythons if one not in there]
+        if there and missing:
+            sys.stderr.write(f"Not on this machine, and not asked about: {', '.join(missing)}.\n")
+            found = replace(found, pythons=there, classified=False)
+        text = noxfile(found, resolved=self.NAME == "floors")
+        with borrowed(directory, text, variables=os.environ) as copy:
+            told = {**dict(os.environ), "NOX_SCRIPT_MODE": "none"}
+            code = self._nox(copy.noxfile, asked, None, told)
+            self._tell(copy, asked)
+            return code
+
+    def _tell(self, copy: Borrowed, asked: Asked) -> None:
+        written = copy.give_back() if "--apply" in asked.words else ()
+        place = copy.noxfile.parent
+        lines = [
+            *(f"{one} is written." for one in written),
+            f"`nox -s {self.NAME} --` is `nox-envs {self.NAME}` here. `.nox` lies in {place}.",
+        ]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+
+    def _nox(
+        self, noxfile: Path, asked: Asked, after: list[str] | None, variables: dict[str, str]
+    ) -> int:
+        words = [*asked.words, *(["--", *after] if after is not None else [])]
+        envdir = ["--envdir", str(Path(asked.envdir).absolute())] if asked.envdir else []
+        command = [
+            sys.executable, "-m", "nox", "--noxfile", str(noxfile.absolute()), *envdir,
+            "--session", self.NAME, *(["--", *words] if words else []),
+        ]  # fmt: skip
+        sys.stdout.flush()
+        return _process.attend(command, env=variables, cwd=Path.cwd())
+
+
+def _without_json(words: Sequence[str]) -> list[str]:
+    at = words.index("--json") if "--json" in words else len(words)
+    return [*words[:at], *words[at + 2 :]]
+
+
+def _answer(report: Any) -> tuple[str, str, str]:
+    """Status, and of an upgrade how many are safe together, of how many."""
+    if report is None:
+        return "no report", "", ""
+    if report.get("kind") != "upgrade":
+        return str(report.get("status", "")), "", ""
+    safe = report["safe_set"]["all"]["pins"]
+    newer = [one["name"] for one in report["candidates"]]
+    return str(report["status"]), str(len(set(newer) & set(safe))), str(len(newer))
+
+
+CAMPAIGNS = (
+    Campaign("upgrade", "Which newer releases can this project take today, together?"),
+    Campaign("bisect", "Which release of a package broke this project?"),
+    Campaign("culprit", "It worked before: which package is to blame?"),
+    Campaign("floors", "Do the lower bounds of this project really work?"),
+    Campaign("matrix", "Run every cell, in parallel, and show a grid."),
+)
+"""In the order of the help."""

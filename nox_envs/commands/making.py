@@ -1,0 +1,34 @@
+"""Words that `bundle` and `shell` share: the environment of a cell, made as it is declared."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nox_envs import _process
+from nox_envs.errors import UsageError
+
+if TYPE_CHECKING:
+    from nox_envs._loading import DeclaredCell, Loaded
+
+__all__ = ["make"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def make(loaded: Loaded, one: DeclaredCell) -> None:
+    """Have nox make the environment, unless it is there and right.
+
+    What nox says goes to the terminal. Raises `UsageError` where it cannot.
+    """
+    command = [
+        sys.executable, "-m", "nox", "--noxfile", str(loaded.path), "--session", one.name,
+        "--envdir", str(loaded.environments), "--reuse-venv", "yes", "--install-only",
+    ]  # fmt: skip
+    sys.stdout.flush()
+    if _process.attend(command, env=dict(os.environ), cwd=Path.cwd()) != 0:
+        raise UsageError(problem=f"{one.name} has no environment: nox says why, above")

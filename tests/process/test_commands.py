@@ -1,0 +1,399 @@
+"""What `nox-envs` does where there is no noxfile, and what it takes to another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nox_envs import discover, settings
+from nox_envs.install import check
+from support.wheels import write_project
+
+if TYPE_CHECKING:
+    from support.bench import Bench
+
+pytestmark = pytest.mark.process
+
+THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return dict(json.loads(self.out))
+
+
+def ask(bench: Bench, *words: str, cwd: Path | None = None, **variables: str) -> Said:
+    done = subprocess.run(
+        [sys.executable, "-m", "nox_envs", *words],
+        cwd=cwd or bench.project,
+        env={**bench.variables, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=180,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def listed(directory: Path) -> list[str]:
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+
+
+# -- init
+
+
+def test_what_init_writes_runs(uv_bench: Bench) -> None:
+    uv_bench.index.wheel("pytest", "8.0", modules={"pytest/__main__.py": "print('it ran')"})
+    uv_bench.write("requirements.txt", "alpha<2\npytest\n")
+    uv_bench.write(".python-version", THIS)
+    shown = ask(uv_bench, "init", "--dry-run")
+    assert (shown.code, listed(uv_bench.project)) == (0, [".python-version", "requirements.txt"])
+    assert "Found in requirements.txt, .python-version." in shown.err
+    said = ask(uv_bench, "init")
+    assert (said.code, said.out) == (0, shown.out)
+    assert (uv_bench.project / "noxfile.py").read_text(encoding="utf-8") == shown.out
+    ran = uv_bench.nox("-s", "test", "--install-only", NOX_SCRIPT_MODE="none")
+    assert ran.returncode == 0, ran.out
+    assert f"Python {sys.version.split()[0]} and 2 packages, exactly as declared" in ran.out
+    again = ask(uv_bench, "init")
+    assert again.code == 2
+    assert "noxfile.py is there already, and is not overwritten" in again.err
+
+
+def test_init_of_a_broken_project(uv_bench: Bench) -> None:
+    uv_bench.write("pyproject.toml", "[project")
+    said = ask(uv_bench, "init")
+    assert said.code == 2
+    assert "pyproject.toml" in said.err
+    assert listed(uv_bench.project) == ["pyproject.toml"]
+
+
+# -- try
+
+VERSION = "from importlib.metadata import version; import sys; print(version('alpha')); sys.exit(7)"
+
+
+def test_a_command_in_an_environment_that_is_gone_after_it(bench: Bench) -> None:
+    code = f"import sys; print(sys.prefix); {VERSION}"
+    said = ask(bench, "try", "alpha==1.1", "beta", "--", "python", "-c", code)
+    prefix, version = said.out.split()
+    assert (said.code, version) == (7, "1.1"), said.err
+    assert "and 2 packages, made with" in said.err
+    assert not Path(prefix).exists()
+    assert listed(bench.project) == []
+
+
+def test_the_project_itself_is_tried(uv_bench: Bench) -> None:
+    write_project(uv_bench.project, "demo", "1.0", requires=["alpha<2"])
+    before = listed(uv_bench.project)
+    said = ask(uv_bench, "try", ".", "--", "python", "-I", "-c", "import demo; " + VERSION)
+    assert (said.code, said.out) == (7, "1.1\n"), said.err
+    assert listed(uv_bench.project) == before
+
+
+def test_several_pythons_side_by_side(uv_bench: Bench) -> None:
+    words = ("try", "-p", THIS, "-p", "3.99", "alpha", "--", "python", "-c", VERSION)
+    said = ask(uv_bench, *words)
+    assert said.code == 7
+    assert f"--- {THIS}\n2.0\n" in said.out
+    table = [line.split() for line in said.out.splitlines()[-2:]]
+    assert table[0][:3] == [sys.version.split()[0], "1", "7"]
+    assert table[1] == ["3.99", "no", "environment"]
+    results = ask(uv_bench, "try", "--json", *words[1:]).data["results"]
+    assert [(one["exit_code"], one["packages"]) for one in results] == [(7, 1), (None, 0)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["alpha==9"], "alpha has no release 9"),
+        (["not a requirement"], "1 mistake in nox-envs try"),
+        (["-p", "3.99", "alpha"], "Python 3.99 is not on this machine"),
+        (["-r", "other.txt"], "other.txt does not exist"),
+    ],
+)
+def test_what_cannot_be_tried(uv_bench: Bench, words: list[str], message: str) -> None:
+    said = ask(uv_bench, "try", *words, "--", "python", "-c", "print('ran')")
+    assert (said.code > 1, said.out) == (True, ""), said.err
+    assert message in said.err
+
+
+def test_nothing_follows_what_runs_nothing(uv_bench: Bench) -> None:
+    said = ask(uv_bench, "show", "--", "x")
+    assert said.code == 2
+    assert "nothing follows -- in nox-envs show" in said.err
+
+
+# -- campaigns
+
+NEEDS_OLD = "from importlib.metadata import version; assert version('alpha') < '2', 'too new'"
+
+
+@pytest.fixture
+def application(uv_bench: Bench) -> Bench:
+    uv_bench.write("requirements.txt", "alpha==1.0\nbeta==1.0\n")
+    uv_bench.write(".python-version", THIS)
+    uv_bench.write("check.py", NEEDS_OLD)
+    uv_bench.extra["XDG_CACHE_HOME"] = str(uv_bench.root / "cache")
+    return uv_bench
+
+
+def test_an_upgrade_without_a_noxfile(application: Bench) -> None:
+    before = listed(application.project)
+    said = ask(application, "upgrade", "--json", "out.json", "--", "python", "check.py")
+    assert said.code == 0, said.out + said.err
+    (report,) = set(listed(application.project)) - set(before)
+    found = json.loads((application.project / report).read_text(encoding="utf-8"))
+    assert found["safe_set"]["all"]["pins"]["alpha"] == "1.1"
+    assert {one["name"] for one in found["candidates"]} == {"alpha", "beta"}
+    assert "`nox -s upgrade --` is `nox-envs upgrade` here" in said.err
+    (kept,) = (application.root / "cache" / "nox-envs" / "projects-v1").iterdir()
+    left = {path.partition("/")[0] for path in listed(kept / "tree")}
+    assert left == {".nox"}
+
+
+def test_what_is_applied_is_written_to_the_project(application: Bench) -> None:
+    application.write("check.py", "")
+    said = ask(application, "upgrade", "--apply", "alpha", "--", "python", "check.py")
+    assert said.code == 0, said.out + said.err
+    assert "requirements.txt is written." in said.err
+    text = (application.project / "requirements.txt").read_text(encoding="utf-8")
+    assert "alpha==1.0" not in text
+    assert listed(application.project) == [".python-version", "check.py", "requirements.txt"]
+
+
+def test_a_directory_is_asked_about_each(application: Bench) -> None:
+    for name in ("a", "b"):
+        for file in ("requirements.txt", ".python-version", "check.py"):
+            text = (application.project / file).read_text(encoding="utf-8")
+            application.write(f"services/{name}/{file}", text)
+    application.write("services/b/check.py", "raise SystemExit(1)")
+    words = ("services/a", "services/b/", "--json", "all.json", "--", "python", "check.py")
+    said = ask(application, "upgrade", *words)
+    assert said.code != 0
+    table = [line.split() for line in said.out.splitlines()[-2:]]
+    assert table == [
+        ["services/a", "broken", "2", "2", "0"],
+        ["services/b/", "baseline-red", "0", "2", "1"],
+    ]
+    reports = json.loads((application.project / "all.json").read_text(encoding="utf-8"))["reports"]
+    assert {name: one["status"] for name, one in reports.items()} == {
+        "services/a": "broken", "services/b/": "baseline-red",
+    }  # fmt: skip
+
+
+def test_a_noxfile_decides_where_there_is_one(application: Bench) -> None:
+    application.noxfile(
+        """
+        @nox_envs.session(dependencies=["alpha==1.0"])
+        def test(session):
+            session.run("python", "-c", "import sys; sys.exit(sys.argv[1:] != ['-x'])", *session.posargs)
+        """
+    )
+    said = ask(application, "matrix", "--", "-x")
+    assert said.code != 0
+    assert "nox_envs.campaigns(...)" in said.err
+    path = application.project / "noxfile.py"
+    path.write_text(path.read_text(encoding="utf-8") + "nox_envs.campaigns(test)\n", "utf-8")
+    said = ask(application, "matrix", "--", "-x")
+    assert said.code == 0, said.out + said.err
+
+
+def test_nothing_to_begin_with(uv_bench: Bench) -> None:
+    said = ask(uv_bench, "upgrade", "--", "python", "check.py")
+    assert said.code == 2
+    assert "has neither a noxfile nor anything that says what to install" in said.err
+    assert listed(uv_bench.project) == []
+
+
+# -- bundle
+
+ELSEWHERE = {
+    "PIP_NO_INDEX": "1",
+    "https_proxy": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+}
+
+
+def declare(bench: Bench) -> None:
+    """A cell with the project, wheels of an index, and what has to be built."""
+    write_project(bench.project, "demo", "1.0", requires=["beta", "source-only"])
+    bench.index.sdist("source-only", "1.0")
+    bench.index.wheel("beta", "3.0", requires=["alpha"], entry_points={"beta": "beta:main"})
+    bench.noxfile("@nox_envs.session(python='" + THIS + "')\ndef test(session): pass\n")
+
+
+@pytest.fixture
+def bundled(uv_bench: Bench) -> Path:
+    declare(uv_bench)
+    said = ask(uv_bench, "bundle", "test", "-o", "out")
+    assert said.code == 0, said.err
+    assert "4 packages, installed from the bundle without a network and compared" in said.out
+    return uv_bench.project / "out"
+
+
+def restored(bench: Bench, bundle: Path, *words: str) -> Said:
+    """Run the script of a bundle in another home, where nothing can be reached."""
+    (bench.root / "elsewhere").mkdir(exist_ok=True)
+    env = {**bench.variables, **ELSEWHERE, "HOME": str(bench.root / "elsewhere")}
+    done = subprocess.run(
+        [sys.executable, "-I", str(bundle / "install.py"), *words],
+        env={name: value for name, value in env.items() if "INDEX_URL" not in name},
+        cwd=bench.root / "elsewhere",
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=180,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_bundle_is_the_same_environment_elsewhere(uv_bench: Bench, bundled: Path) -> None:
+    moved = bundled.rename(uv_bench.root / "moved")
+    before = len(uv_bench.index.requests)
+    said = restored(uv_bench, moved, "env")
+    assert said.code == 0, said.err
+    assert len(uv_bench.index.requests) == before
+    here = ask(uv_bench, "show", "test", "--offline", "--json").data["contents"]
+    python = (
+        uv_bench.root / "elsewhere" / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    )
+    there = check.installed(discover.inspect(python))
+    assert {str(one.name): one.version for one in there if one.name != "pip"} == {
+        one["name"]: one["version"] for one in here
+    }
+    subprocess.run([python, "-I", "-c", "import demo, alpha, beta, source_only"], check=True)
+    with_uv = [
+        str(settings.find_uv(uv_bench.variables)),
+        "pip",
+        "install",
+        "--offline",
+        "--no-cache",
+    ]
+    (uv_bench.root / "site").mkdir()
+    subprocess.run(
+        [*with_uv, "-r", str(moved / "pylock.toml"), "--target", str(uv_bench.root / "site"),
+         "--python", sys.executable],
+        check=True, env=uv_bench.variables,
+    )  # fmt: skip
+    assert (uv_bench.root / "site" / "source_only").is_dir()
+
+
+def test_a_bundle_that_is_not_whole_is_not_installed(uv_bench: Bench, bundled: Path) -> None:
+    (wheel,) = (bundled / "wheels").glob("alpha-*")
+    content = wheel.read_bytes()
+    wheel.write_bytes(content + b"x")
+    assert f"wheels/{wheel.name} is damaged" in restored(uv_bench, bundled, "env").err
+    wheel.unlink()
+    assert "the bundle is not complete" in restored(uv_bench, bundled, "env").err
+    wheel.write_bytes(content)
+    file = bundled / "bundle.json"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(f'"version": "{THIS}"', '"version": "3.99"'), encoding="utf-8")
+    said = restored(uv_bench, bundled, "env")
+    assert said.code == 1
+    assert f"this one has version {THIS}, not 3.99" in said.err
+    assert not (uv_bench.root / "elsewhere" / "env").exists()
+
+
+def test_what_a_function_platform_takes(uv_bench: Bench) -> None:
+    declare(uv_bench)
+    for name, zone in (("function.zip", "UTC"), ("again.zip", "Pacific/Auckland")):
+        said = ask(uv_bench, "bundle", "test", "--target", name, "--json", TZ=zone)
+        assert said.code == 0, said.err
+        assert said.data["packages"]["source-only"] == "1.0"
+    archive = uv_bench.project / "function.zip"
+    with zipfile.ZipFile(archive) as opened:
+        names = opened.namelist()
+    assert {name.partition("/")[0] for name in names} >= {"alpha", "beta", "demo", "source_only"}
+    assert not [name for name in names if "__pycache__" in name or name.startswith("bin/")]
+    assert (uv_bench.project / "again.zip").read_bytes() == archive.read_bytes()
+    assert not list(uv_bench.project.glob("bundle-*"))
+    said = ask(uv_bench, "bundle", "test", "--target", "again.zip")
+    assert said.code == 2
+    assert "again.zip is there already, and is not overwritten" in said.err
+
+
+def test_a_bundle_that_cannot_be_made_leaves_nothing(uv_bench: Bench) -> None:
+    uv_bench.noxfile("@nox_envs.session(dependencies=['beta'])\ndef test(session): pass\n")
+    uv_bench.extra["NOX_ENVS_REMEMBER"] = "1 hour"
+    assert uv_bench.nox("-s", "test").returncode == 0
+    uv_bench.index.fail("alpha", "404", where="files")
+    said = ask(uv_bench, "bundle", "test")
+    assert said.code > 1
+    assert "HTTP error 404" in said.err
+    assert not (uv_bench.project / "bundle-test").exists()
+
+
+# -- shell
+
+
+@pytest.fixture
+def celled(uv_bench: Bench) -> Bench:
+    uv_bench.noxfile(
+        """
+        @nox_envs.session(dependencies=["alpha<2"], env={"MODE": "it's on"}, directory="inner")
+        def test(session):
+            session.run("python", "-c", "raise SystemExit('it ran')")
+        """
+    )
+    uv_bench.write("inner/there.txt", "")
+    return uv_bench
+
+
+def test_a_line_in_the_environment_of_a_cell(celled: Bench) -> None:
+    line = f'echo "$MODE"; ls; python -c "{VERSION}"'
+    said = ask(celled, "shell", "test", "--shell", "/bin/sh", "-c", line, PYTHONPATH="/nowhere")
+    assert (said.code, said.out) == (7, "it's on\nthere.txt\n1.1\n"), said.err
+    assert "it ran" not in said.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the shells of POSIX")
+@pytest.mark.parametrize(
+    ("shell", "file"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("dash", ".shrc")]
+)
+def test_an_interactive_shell_is_in_it_whatever_its_files_say(
+    celled: Bench, shell: str, file: str
+) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"there is no {shell}")
+    home = celled.root / "home"
+    (home / file).write_text("export PATH=/usr/bin:/bin MODE=off PYTHONPATH=/x OWN=mine\n")
+    env = {**celled.variables, "SHELL": program, "ENV": str(home / ".shrc")}
+    done = subprocess.run(
+        [sys.executable, "-m", "nox_envs", "shell", "test"],
+        input=f'echo "<$MODE $OWN $PYTHONPATH>"; python -c "{VERSION}"\nexit 5\n',
+        cwd=celled.project,
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=180,
+    )
+    assert "<it's on mine >\n1.1\n" in done.stdout, done.stderr
+    assert done.returncode == 5
+    assert not list(celled.root.glob("nox-envs-shell-*"))
+
+
+def test_a_cell_that_cannot_be_made_has_no_shell(celled: Bench) -> None:
+    celled.noxfile("@nox_envs.session(dependencies=['alpha==9'])\ndef test(session): pass\n")
+    said = ask(celled, "shell", "test", "-c", "echo in it")
+    assert (said.code, said.out) == (2, "")
+    assert "alpha has no release 9" in said.err
