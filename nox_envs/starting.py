@@ -147,7 +147,7 @@ def noxfile(found: Start, *, resolved: bool = False) -> str:
     body = [f"    session.run({', '.join(map(_word, words))})" for words in found.commands]
     return "\n".join([
         "# /// script",
-        '# dependencies = ["nox-envs[uv]"]',
+        '# dependencies = ["nox", "nox-envs[uv]"]',
         "# ///",
         '"""The sessions of this project: `nox -l` lists them."""',
         "",
@@ -355,6 +355,8 @@ class _Tox:
         left = [*found.left, *odd, *(f"the environment {name} of tox.ini" for name in others)]
         if table.get("setenv") or table.get("set_env"):
             left.append("setenv of tox.ini: write env={...}")
+        if table.get("passenv") or table.get("pass_env"):
+            left.append("passenv of tox.ini: write pass_env=[...], or leave it out")
         pythons = {python for one in environments for python in map(_python, one) if python}
         return cls(
             is_there=True,
