@@ -79,7 +79,7 @@ class Forks:
             self._tell({"id": forked.id, "kill": kill})
 
     def close(self) -> None:
-        """Have the warm process end, when all that it forked has ended or been ended."""
+        """Have the warm process end, and with it what it forked and nobody has ended."""
         if not self._count:
             self._process.kill()
         with self._guard, contextlib.suppress(OSError):

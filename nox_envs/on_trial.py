@@ -90,6 +90,7 @@ class OnTrial:
         skipped: bool,
         undeclared: Mapping[str, str],
         touched: Collection[str],
+        is_healed: bool,
         seconds: float,
     ) -> None:
         """Write how it went."""
@@ -107,6 +108,7 @@ class OnTrial:
             reason=reason,
             undeclared=dict(undeclared),
             touched=tuple(touched),
+            is_healed=is_healed,
             seconds=seconds,
         )
         result.write(Path(self.order.result))

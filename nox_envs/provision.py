@@ -211,9 +211,12 @@ class _Recipe:
             interpreter = again
         try:
             self._make(lock, gathered, built(gathered, wheels), interpreter)
-        except NoxEnvsError:
+        except NoxEnvsError as error:
             # What was remembered may be gone from the index.
-            anew = planner.lock(gathered, wheels, anew=True)
+            try:
+                anew = planner.lock(gathered, wheels, anew=True)
+            except NoxEnvsError:
+                raise error from None
             if anew.digest == lock.digest:
                 raise
             job.recreate()

@@ -133,6 +133,7 @@ class CellRun:
                 skipped=failure is not None and _is_skip(failure),
                 undeclared=seen.undeclared,
                 touched=seen.touched,
+                is_healed=seen.is_healed,
                 seconds=time.monotonic() - (seen.begun or time.monotonic()),
             )
         self._tell_end(cell, tree, failure)
@@ -194,26 +195,27 @@ class CellRun:
                 seen.provisioned, seen.variables = provisioned, variables
                 seen.undeclared = note_undeclared(job, provisioned)
                 self._tell_undeclared(seen.undeclared)
-                seen.touched = self._touched(job, provisioned)
+                seen.touched, seen.is_healed = self._touched(job, provisioned)
         if seen.provisioned is not None and job is not None and seen.is_clean:
             note_loaded(job, seen.provisioned)
 
-    def _touched(self, job: Job, provisioned: Provisioned) -> list[str]:
-        """Shared files that were written into, told, and kept out of other environments."""
+    def _touched(self, job: Job, provisioned: Provisioned) -> tuple[list[str], bool]:
+        """Shared files that were written into, and whether they are kept out of what comes."""
         changes = intact.changed(provisioned.snapshot) if provisioned.snapshot else ()
         if not changes:
-            return []
+            return [], True
         names = [os.path.relpath(change.path, job.environment) for change in changes]
         others = distrust(job, changes)
         told = [f"Written into, and shared with other environments: {', '.join(names)}."]
-        if heal(job, os.environ, provisioned, changes):
+        healed = heal(job, os.environ, provisioned, changes)
+        if healed:
             told.append("What is installed from now on is not touched by that.")
         else:
             told.append('What is installed from now on may be touched by that: "uv cache clean".')
         if others:
             told.append(f"These have to be made anew: {', '.join(others)}.")
         self.session.warn(" ".join([*told, 'isolation="copy" shares nothing.']))
-        return names
+        return names, healed
 
     # -- passes that are not repeated
 
@@ -349,6 +351,7 @@ class _Seen:
     begun: float = 0.0
     undeclared: Mapping[str, str] = field(default_factory=dict)
     touched: Sequence[str] = ()
+    is_healed: bool = True
     job: Job | None = None
     provisioned: Provisioned | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)

@@ -110,10 +110,13 @@ def tried(changes: Changes) -> str:
     return some(releases, most=_NAMED) if releases else "as pinned now"
 
 
-def written_into(files: Sequence[str]) -> str:
+def written_into(files: Sequence[str], *, is_healed: bool) -> str:
     """Why trials are run again, each with files of its own."""
     named = some(list(dict.fromkeys(map(plain, files))), most=_NAMED)
-    return f"A run has written into installed files that others shared: {named}. Again, apart."
+    left = "" if is_healed else ' uv\'s cache may still have them: run "uv cache clean".'
+    return (
+        f"A run has written into installed files that others shared: {named}. Again, apart.{left}"
+    )
 
 
 def finished(trial: Trial, what: str | None = None) -> str:

@@ -94,6 +94,8 @@ class TrialResult:
     """What the function installed by itself."""
     touched: tuple[str, ...] = ()
     """Installed files, shared with other environments, that something has written into."""
+    is_healed: bool = True
+    """Whether what is installed from now on does not have them."""
 
     def write(self, path: Path) -> None:
         _files.write_text(path, json.dumps(asdict(self)), private=True)

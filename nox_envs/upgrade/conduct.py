@@ -112,7 +112,7 @@ class Conduct:
             place = self._workplace(directory, temporary, forks)
             campaign, trials, stopped = self._once(place, board)
             if trials.touched and stopped is None:
-                board.say(written_into(trials.touched))
+                board.say(written_into(trials.touched, is_healed=trials.is_healed))
                 place = replace(place, stop=threading.Event(), apart=True)
                 campaign, trials, stopped = self._once(place, board)
             board.close()

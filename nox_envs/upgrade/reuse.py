@@ -65,7 +65,7 @@ class Reuse:
 
     def remember(self, column: Column, shown: Shown) -> None:
         """Note a pass, to be kept at the end; one that something else took part in is none."""
-        clean = shown.trial.outcome is Outcome.PASS and not shown.undeclared
+        clean = shown.trial.outcome is Outcome.PASS and not (shown.undeclared or shown.touched)
         if clean and not shown.trial.reused and column.name in self._before:
             with self._lock:
                 self._passed.append(column)

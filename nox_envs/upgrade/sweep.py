@@ -161,7 +161,8 @@ class Sweep:
         self._wait_for(self._threads)
         self._follow()
         self._confirm()
-        self._reuse.keep()
+        if not self._trials.touched:  # Else what passed is in doubt.
+            self._reuse.keep()
 
     def close(self) -> None:
         """Wait for what is running, and remove what the columns needed."""

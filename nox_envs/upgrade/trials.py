@@ -85,6 +85,8 @@ class Shown:
     """What the session installed by itself."""
     touched: tuple[str, ...] = ()
     """Files that it wrote into, and that others share."""
+    is_healed: bool = True
+    """Whether what is installed from then on does not have them."""
     path: Path | None = None
     """Of the log."""
 
@@ -136,6 +138,8 @@ class Trials:
 
         Then all stop: what ended since that trial began is in doubt, and is forgotten.
         """
+        self.is_healed = True
+        """Whether those files are no longer in uv's cache."""
         self._key = key
         self._told = told
         self._ended = ended
@@ -202,9 +206,11 @@ class Trials:
         if self.place.stop.is_set() and (self.touched or shown.trial.outcome is not Outcome.PASS):
             return shown  # It was stopped: it shows nothing, and nobody is told.
         if shown.touched:
-            self._distrust(shown.touched, begun)
+            self._distrust(shown, begun)
             return shown
         with self._lock:
+            if self.touched:  # In this very moment, by another.
+                return shown
             self._ended_at[draft.id] = time.monotonic()
             self.trials.append(shown.trial)
             if shown.trial.outcome is not Outcome.ERROR:
@@ -212,12 +218,13 @@ class Trials:
         self._ended(shown.trial)
         return replace(shown, path=self.place.directory / draft.log)
 
-    def _distrust(self, touched: tuple[str, ...], since: float) -> None:
+    def _distrust(self, shown: Shown, since: float) -> None:
         """Stop all, for a trial has written into files that the others have, too."""
         with self._lock:
             doubtful = [name for name, ended in self._ended_at.items() if ended > since]
             self._journal.append({"kind": "doubt", "trials": doubtful})
-            self.touched += touched
+            self.touched += shown.touched
+            self.is_healed = self.is_healed and shown.is_healed
         self.place.stop.set()
 
     def _way_in(self, home: Path) -> str:
@@ -409,6 +416,7 @@ def _shown(draft: Trial, ran: trial.Ran, lock: Lock) -> Shown:
         is_stopping=ran.is_stopping,
         undeclared=tuple(result.undeclared) if result else (),
         touched=result.touched if result else (),
+        is_healed=result.is_healed if result else True,
     )
 
 

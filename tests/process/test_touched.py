@@ -82,3 +82,18 @@ def test_so_do_those_of_a_matrix(uv_bench: Bench) -> None:
     assert {one["outcome"] for one in cells.values()} == {"pass"}, found.out
     assert len(cells) == 2
     assert all(name.startswith(f"test-{THIS}") for name in cells), CELL
+
+
+def test_what_is_in_doubt_is_not_cached(uv_bench: Bench) -> None:
+    for version in ("1.0", "2.0"):
+        uv_bench.index.wheel("b", version)
+    uv_bench.index.wheel("tool", "1.0")
+    declare(
+        uv_bench,
+        SPOIL.replace("import a", "import tool as a, b"),
+        options="dependencies='tool', matrix={'b': ['==1.0', '==2.0']}, skip_unchanged=True",
+    )
+    found = campaign(uv_bench, "matrix", "--jobs", "2")
+    assert "A run has written into installed files" in found.out
+    assert {one["cached"] for one in found.report["cells"].values()} == {None}, found.out
+    assert {one["outcome"] for one in found.report["cells"].values()} == {"pass"}, found.out
