@@ -127,6 +127,8 @@ class Forked:
         self.stdout = FileIO(reader, "rb")
         self.returncode: int | None = None
         self.began = threading.Event()
+        self.is_lost = False
+        """Whether it ended because the warm process did."""
         self._ended = threading.Event()
         self._forks = forks
 
@@ -151,6 +153,7 @@ class Forked:
 
     def lost(self) -> None:
         """The warm process has ended, and what it had forked with it."""
+        self.is_lost = True
         self.ended_with(-9)
         self.began.set()
 

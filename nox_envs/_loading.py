@@ -67,7 +67,7 @@ class Loaded:
         return self.environments / ".cache" / "nox-envs"
 
     def find(self, word: str) -> DeclaredCell:
-        """The cell that is meant by its name, or by one that only it begins with.
+        """The cell of that name; or the only one of a session, or of a session on one Python.
 
         Raises `UsageError` where there is none, or several.
         """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Completed", "Refused", "Running", "StillRuns", "attend", "has_ended", "run", "start"]
@@ -79,17 +79,28 @@ def run(
     )
 
 
-def attend(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> int:
+def attend(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    aside: bool = False,
+    heard: Callable[[int], object] | None = None,
+) -> int:
     """Run a command on the terminal of this process to its end; its exit code, as a shell has it.
 
-    Ctrl-C is the command's to answer, and so is every other signal that would end this process.
+    Ctrl-C is the command's to answer, and so is every other signal that would end this process;
+    `heard` is called with it. What a command prints that is `aside` goes to stderr.
     """
+    words = [str(word) for word in command]
     try:
-        process = subprocess.Popen([str(word) for word in command], env=dict(env), cwd=cwd)
+        process = subprocess.Popen(words, env=dict(env), cwd=cwd, stdout=2 if aside else None)
     except (FileNotFoundError, PermissionError):
         return 127
 
     def pass_on(number: int, _: object) -> None:
+        if heard is not None:
+            heard(number)
         if number != signal.SIGINT:  # The terminal has told the command, too.
             process.send_signal(number)
 

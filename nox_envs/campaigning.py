@@ -148,12 +148,13 @@ def _lock(conduct: Conduct, session: nox.Session) -> None:
     report, errors = LockFiles(
         places=conduct.places,
         every=_places(_host.declared_sessions(), options),
+        noxfile=conduct.noxfile,
         options=options,
         base=conduct.base,
         cache=conduct.cache,
         variables=conduct.variables,
     ).run()
-    for error in {type(error): error for error in reversed(errors)}.values():
+    for error in {str(error): error for error in errors}.values():
         sys.stderr.write(settings.redact(f"{error}\n", os.environ))
     if options.json != "-":
         _print("\n" + locked.terminal(report, encoding=sys.stdout.encoding or "ascii"))
@@ -282,9 +283,9 @@ def _print(text: str) -> None:
 def _apply(conduct: Conduct, session: nox.Session) -> None:
     """Write what a finished campaign of today proved, or one that is run now."""
     options, ended = conduct.options, None
-    if not options.dry_run:
-        conduct.refuse_uncommitted()
     record = None if options.again else conduct.earlier()
+    if not options.dry_run and (record is None or record.proven.pins):
+        conduct.refuse_uncommitted()
     if record is None:
         ended = _run(conduct)
         record = conduct.earlier()

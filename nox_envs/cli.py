@@ -94,7 +94,10 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--envdir", metavar="DIR", help="as for nox; default: what the noxfile says"
         )
-        one.add_argument("--json", action="store_true", help="print the answer as JSON")
+        if getattr(command, "PASSES_ON", False):
+            one.add_argument("--json", metavar="FILE|-", help="write the report as JSON")
+        else:
+            one.add_argument("--json", action="store_true", help="print the answer as JSON")
         command.add_arguments(one)
         # For `completion`: there is no public way to the options of a parser.
         options = [each for action in one._actions for each in action.option_strings]  # noqa: SLF001
@@ -133,4 +136,7 @@ def main(words: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             sys.stdout.close()
         return 0
+    except OSError as error:
+        sys.stderr.write(settings.redact(f"error: {error}\n", os.environ))
+        return NoxEnvsError.exit_code
     return code

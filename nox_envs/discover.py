@@ -284,10 +284,21 @@ class _Setting:
             _files.write_text(
                 memory / f"{self.key}.json", json.dumps({**said, **places, "key": self.key})
             )
+            _tidy(memory)
+
+
+def _tidy(memory: Path) -> None:
+    """Remove what is too much, the oldest first; others may do the same."""
+    with os.scandir(memory) as entries:
+        found = sorted((entry.stat().st_mtime, entry.path) for entry in entries)
+    for _, path in found[:-_MOST]:
+        _files.remove(Path(path))
 
 
 _FORMAT = 1
 """Raised when what was kept is no longer to be believed."""
+_MOST = 200
+"""Answers that are kept."""
 
 
 def _made_with(environment: Path) -> tuple[str, str]:

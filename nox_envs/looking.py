@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from nox_envs.errors import NoxEnvsError
 from nox_envs.inside.cells import Seen, Size, State
 from nox_envs.inside.packages import Contents, Offer, sorted_out
 from nox_envs.install import check, stamp
-from nox_envs.planning import Planner, relative
+from nox_envs.planning import INTERPRETERS, Planner, relative
 from nox_envs.questions import instant
 from nox_envs.resolve import index
 from nox_envs.toolbox import Job, Toolbox
@@ -47,6 +47,7 @@ _AT_ONCE = 8
 def looking(job: Job, variables: Mapping[str, str]) -> Iterator[Look]:
     """A look at the environment of a cell; what it needs for that lies elsewhere."""
     with _files.scratch("look") as scratch:
+        job = replace(job, memory=scratch / INTERPRETERS)
         tools = Toolbox(job=job, variables=variables, scratch=scratch)
         yield Look(job=job, planner=Planner(job=job, tools=tools, scratch=scratch))
 

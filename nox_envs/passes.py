@@ -26,7 +26,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised when equal conditions are no longer to be treated as equal."""
 _STORE = "passes"
 
@@ -75,7 +75,11 @@ class Conditions:
             lock=lock,
             interpreter=[interpreter.version, interpreter.build, str(interpreter.base_prefix)],
             sources=sources
-            or digest_of_sources(job.directory, variables, include=job.declaration.tree_include),
+            or digest_of_sources(
+                [job.directory, job.noxfile.path.parent],
+                variables,
+                include=job.declaration.tree_include,
+            ),
             code=_files.sha256(job.noxfile.path),
             posargs=list(posargs),
             arguments={name: repr(value) for name, value in sorted(arguments.items())},
@@ -94,11 +98,19 @@ class Conditions:
 
 
 def digest_of_sources(
-    directory: Path, variables: Mapping[str, str], *, include: Iterable[str]
+    directories: Iterable[Path], variables: Mapping[str, str], *, include: Iterable[str]
 ) -> str:
-    """Equal where the files of the project are; `include` names ignored ones that count."""
-    env = settings.tool_environment(variables, kind="build", directory=directory)
-    return tree.digest(tree.root(directory, env=env), env=env, include=include)
+    """Equal where the files of the project are; `include` names ignored ones that count.
+
+    `directories` lie in the checkout, or in several.
+    """
+    found = {}
+    for directory in directories:
+        env = settings.tool_environment(variables, kind="build", directory=directory)
+        top = tree.root(directory, env=env)
+        if top not in found:
+            found[top] = tree.digest(top, env=env, include=include)
+    return hashlib.sha256("".join(found.values()).encode()).hexdigest()
 
 
 def last_pass(job: Job, conditions: Conditions, *, kind: str = "") -> datetime | None:

@@ -136,8 +136,9 @@ def campaigns(
     mistakes = _campaign_mistakes(sessions, names, suffix, limits)
     if mistakes:
         _refuse(DeclarationError(where=where, mistakes=tuple(mistakes)))
+    asked = [_host.declaration_of(one)[0].name for one in sessions]
     for name in names:
-        _register_campaign(name, f"{name}{suffix}", sessions, limits)
+        _register_campaign(name, f"{name}{suffix}", asked, limits)
 
 
 def _campaign_mistakes(
@@ -175,12 +176,16 @@ def _is_requirement(text: str) -> bool:
     return True
 
 
-def _register_campaign(
-    kind: Kind, name: str, sessions: Sequence[Any], limits: Sequence[str]
-) -> None:
+def _register_campaign(kind: Kind, name: str, asked: Sequence[str], limits: Sequence[str]) -> None:
+    """Register a campaign over the sessions that have these names when it is run."""
+
     def run(session: nox.Session) -> None:
         from nox_envs import campaigning  # noqa: PLC0415 - not needed to list sessions
 
+        sessions = [_host.registered(one) for one in asked]
+        for one, found in zip(asked, sessions, strict=True):
+            if _host.cells(found) is None:
+                session.error(f"{one} is no longer declared with @nox_envs.session")
         campaigning.run(kind, name, session, sessions, limits)
 
     run.__name__ = run.__qualname__ = name.replace("-", "_")
@@ -251,7 +256,7 @@ def load(pyproject: str | os.PathLike[str] = "pyproject.toml") -> tuple[Any, ...
     if mistakes:
         _refuse(DeclarationError(where=label, mistakes=tuple(dict.fromkeys(mistakes))))
     for kind in _CAMPAIGNS if wanted else ():
-        _register_campaign(kind, kind, wanted, ())
+        _register_campaign(kind, kind, known.campaigns, ())
     return registered
 
 

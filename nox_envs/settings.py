@@ -455,7 +455,7 @@ def downloads(env: Mapping[str, str], argv: Sequence[str]) -> bool:
 
 def memory_seconds(env: Mapping[str, str]) -> float:
     """For how long holds what an earlier run has resolved or built; 0 for not at all."""
-    if is_true(env.get("NOX_ENVS_REFRESH")):
+    if is_refreshing(env):
         return 0
     text = env.get("NOX_ENVS_REMEMBER", "").strip()
     duration = timedelta() if text == "0" else parse_duration(text or _MEMORY)
@@ -470,6 +470,11 @@ def memory_seconds(env: Mapping[str, str]) -> float:
 
 
 _MEMORY = "1 hour"
+
+
+def is_refreshing(env: Mapping[str, str]) -> bool:
+    """Whether nothing is to be believed that an earlier run has resolved or built."""
+    return is_true(env.get("NOX_ENVS_REFRESH"))
 
 
 def refresh() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import re
@@ -16,7 +17,7 @@ from nox_envs.options import nearest
 from nox_envs.table import Fields, Place, Table, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Iterator
     from importlib.metadata import EntryPoint
 
 __all__ = ["GROUP", "MARK", "Snippet", "Snippets"]
@@ -102,9 +103,11 @@ class Snippets:
             if not path.is_file():
                 _refuse(f"{label} does not exist")
             if path.suffix == ".py":
-                table = self._functions(_run(path), label, path.parent, wanted={session})
+                with _imported(label):
+                    names = _run(path)
+                table = self._functions(names, label, path.parent, wanted={session})
             else:
-                table = self._toml(_files.read_text(path), label, path.parent)
+                table = self._toml(path, label, path.parent)
             return label, session, table
         namespace, _, session = spec.partition(":")
         ours = self._ours()
@@ -122,14 +125,15 @@ class Snippets:
         return namespace, session, self._offered(chosen[0])
 
     def _ours(self) -> Table:
-        text = _files.read_text(Path(__file__).parent / "data" / "snippets.toml")
-        return self._toml(text, _OURS, self.base)
+        return self._toml(Path(__file__).parent / "data" / "snippets.toml", _OURS, self.base)
 
     def _offered(self, entry: EntryPoint) -> Table:
         """What a package offers: a function, its marked functions, a table, or a TOML resource."""
         from importlib.resources import as_file, files  # noqa: PLC0415 - heavy, and seldom needed
 
-        offer, label = entry.load(), entry.name
+        label = entry.name
+        with _imported(label):
+            offer = entry.load()
         if inspect.ismodule(offer) or inspect.isfunction(offer):
             whole = inspect.ismodule(offer)
             names = vars(offer) if whole else {offer.__name__: offer}
@@ -143,14 +147,13 @@ class Snippets:
             _refuse(problem)
         try:
             with as_file(offer) as path:
-                text = _files.read_text(path)
+                return self._toml(path, label, self.base)
         except OSError as error:
             _refuse(f"{entry.value} cannot be read: {error.strerror}")
-        return self._toml(text, label, self.base)
 
-    def _toml(self, text: str, label: str, directory: Path) -> Table:
+    def _toml(self, path: Path, label: str, directory: Path) -> Table:
         try:
-            data = _files.parse_toml(text)
+            data = _files.read_toml(path)
         except ValueError as error:
             _refuse(f"{label} is not valid TOML: {error}")
         return self._parsed(data, label, directory)
@@ -172,6 +175,16 @@ class Snippets:
             table.sessions[name] = Fields.at(options or {}, place, function)
             table.wrong(unknown(options or {}, place))
         return table
+
+
+@contextlib.contextmanager
+def _imported(label: str) -> Iterator[None]:
+    """Whatever the code of others raises is a mistake in what is named."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - it is not ours
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        _refuse(f"{label} cannot be imported: {said}")
 
 
 def _run(path: Path) -> Mapping[str, Any]:

@@ -26,6 +26,8 @@ def __dir__() -> list[str]:
 
 
 _CAMPAIGNS = "campaigns"
+_NO_CACHES = {_CAMPAIGNS, "slots"}
+"""Slots are empty but for locks, which another nox may hold."""
 
 
 def things(
@@ -49,7 +51,7 @@ def things(
         for path, known in ours.items()
     ]
     runs = list(_directories(cache / _CAMPAIGNS))
-    buckets = [path for path in _directories(cache) if path.name != _CAMPAIGNS]
+    buckets = [path for path in _directories(cache) if path.name not in _NO_CACHES]
     found += [_kept(path, "campaign") for path in runs]
     found += [_kept(path, "cache") for path in buckets]
     return found, [path.name for path in others]

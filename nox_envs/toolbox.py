@@ -45,6 +45,7 @@ def __dir__() -> list[str]:
 _WHEELS = "wheels-v1"
 _RESOLUTIONS = "resolutions-v1"
 _STALE_RUN_SECONDS = 24 * 3600
+"""After which the wheels of a run go, unless they are to be remembered for longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ class Toolbox:
     def resolver(self, gathered: Gathered) -> Resolver:
         env = self._tool_env(gathered)
         if self.uv:
-            return UvResolver(uv=self.uv, env=env)
+            return UvResolver(uv=self.uv, env=env, refreshes=settings.is_refreshing(self.variables))
         return PipResolver(python=self.job.python, env=env)
 
     def installer(self, gathered: Gathered) -> Installer:
@@ -205,7 +206,7 @@ class Toolbox:
         if not source.path.exists():
             raise FileMissing(path=str(source.path), asked_by=str(source.origin))
         shelves = self.job.cache / _WHEELS
-        _forget_old_runs(shelves, self.job.run)
+        self.forget_old_runs()
         return project.build_once(
             source.path,
             digest=self.digest(source),
@@ -217,6 +218,17 @@ class Toolbox:
             copy=self._copy,
             excuse=self._excuse,
         )
+
+    def forget_old_runs(self) -> None:
+        """Remove the wheels of runs that ended long ago; several processes may try at once."""
+        shelves = self.job.cache / _WHEELS
+        if (shelves / self.job.run).exists() or not shelves.exists():
+            return
+        stale = max(_STALE_RUN_SECONDS, settings.memory_seconds(self.variables))
+        for shelf in shelves.iterdir():
+            with contextlib.suppress(OSError):
+                if time.time() - shelf.stat().st_mtime > stale:
+                    _files.remove(shelf)
 
     def _conditions(self, interpreter: Interpreter) -> str:
         """A digest over what decides, besides the sources, what a build gives."""
@@ -276,13 +288,3 @@ class Toolbox:
     def _config(self) -> dict[str, Any]:
         """The user's settings of uv, where it is used."""
         return settings.uv_config(self.variables, self.job.directory) if self.uv else {}
-
-
-def _forget_old_runs(shelves: Path, run: str) -> None:
-    """Remove the wheels of runs that ended long ago; several processes may try at once."""
-    if (shelves / run).exists() or not shelves.exists():
-        return
-    for shelf in shelves.iterdir():
-        with contextlib.suppress(OSError):
-            if time.time() - shelf.stat().st_mtime > _STALE_RUN_SECONDS:
-                _files.remove(shelf)

@@ -115,15 +115,11 @@ def empty_environment(
         raise discover.missing(asked, variables)
     uv = settings.find_uv(variables)
     env = settings.tool_environment(variables, kind="uv" if uv else "pip", directory=directory)
+    # Else virtualenv starts a pip, behind our back, that looks for newer seeds.
     command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "virtualenv",
-        "--quiet",
-        "--python",
-        base,
-        place,
-    ]
+        sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update",
+        "--python", base, place,
+    ]  # fmt: skip
     if uv and not with_pip:
         command = [uv, "venv", "--quiet", "--no-config", "--no-project", "--python", base, place]
     elif needs_venv(asked):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sys
+import uuid
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +25,7 @@ from nox_envs.provision import workshop
 from nox_envs.trying import empty_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from packaging.pylock import Package
 
@@ -56,35 +58,49 @@ class Bundle:
 
 
 def pack(job: Job, variables: Mapping[str, str], directory: Path) -> Bundle:
-    """Write the bundle of an environment that is complete, into a directory that is made.
+    """Write the bundle of an environment that is complete, into a directory that is made, or empty.
 
     It is unpacked elsewhere without a network, and compared with the lock. Raises a
-    `NoxEnvsError`; nothing is left then.
+    `NoxEnvsError`; nothing of the bundle is left then.
     """
-    try:
-        with workshop(job, variables) as planner:
-            return _Packing(job=job, variables=variables, planner=planner).pack(directory)
-    except BaseException:
-        _files.remove(directory)
-        raise
+    with _appearing(directory) as made, workshop(job, variables) as planner:
+        bundle = _Packing(job=job, variables=variables, planner=planner).pack(made)
+    return replace(bundle, directory=directory)
 
 
 def unpack(bundle: Bundle, target: Path, variables: Mapping[str, str]) -> None:
     """Write the packages alone, as function platforms have them: a directory, or a `.zip`.
 
-    The same bundle gives the same bytes of a zip. Raises a `NoxEnvsError`.
+    The same bundle gives the same bytes of a zip. Raises a `NoxEnvsError`; nothing of it is left
+    then.
     """
     if target.suffix != ".zip":
-        try:
-            _install(bundle, target, variables, "--target")
-            _compare(bundle, replace(bundle.interpreter, purelib=target, platlib=target), "")
-        except BaseException:
-            _files.remove(target)
-            raise
+        with _appearing(target) as made:
+            _install(bundle, made, variables, "--target")
+            _compare(bundle, replace(bundle.interpreter, purelib=made, platlib=made), "")
         return
-    with _files.scratch("target") as scratch:
+    with _files.scratch("target") as scratch, _appearing(target) as made:
         unpack(bundle, scratch / "site", variables)
-        _zip(scratch / "site", target)
+        _zip(scratch / "site", made)
+
+
+@contextlib.contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """The place of something that is found at `target` when it is complete, and nowhere before.
+
+    An empty directory that is there is filled, and stays whatever happens.
+    """
+    there = target.is_dir()
+    within = target if there else _files.make_directory(target.parent)
+    made = within / f".nox-envs-{uuid.uuid4().hex}"
+    try:
+        yield made
+        for path in sorted(made.iterdir()) if there else ():
+            path.rename(target / path.name)
+        if not there:
+            made.rename(target)
+    finally:
+        _files.remove(made)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +253,6 @@ def _compare(bundle: Bundle, interpreter: Interpreter, tolerated: str) -> None:
 
 def _zip(directory: Path, target: Path) -> None:
     """A zip without anything that depends on when and where it was made."""
-    _files.make_directory(target.parent)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in _contents(directory):
             info = zipfile.ZipInfo(path.relative_to(directory).as_posix(), _ZIP_DATE)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nox_envs import _files, _process
+from nox_envs import _files, _process, settings
 from nox_envs.commands.init import found_in
 from nox_envs.commands.words import encoding, say
-from nox_envs.errors import FileMissing, UsageError
+from nox_envs.errors import FileMissing, NoxEnvsError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -28,9 +28,16 @@ def __dir__() -> list[str]:
     return __all__
 
 
-_WITH_A_PATH = ("--json", "--markdown", "--good", "--bad")
+_FOR_NOX = {"-f": "noxfile", "--noxfile": "noxfile", "--envdir": "envdir"}
+_WRITTEN = ("--json", "--markdown")
+_WITH_A_PATH = (*_WRITTEN, "--good", "--bad")
 _WITH_A_VALUE = (*_WITH_A_PATH, "--match", "--only")
 """Options whose value may hold a `/` and is no directory to ask about."""
+_NO_SESSION = 3
+"""What nox exits with where a noxfile has no session of that name."""
+_INTERRUPTED = 130
+_BY_A_SIGNAL = 128
+"""The exit code of what a signal has ended is this, or more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +58,20 @@ def read(words: Sequence[str], *, cwd: Path) -> Asked:
     directories: list[str] = []
     others: list[str] = []
     found: str | None = None
-    waiting = [piece for word in words for piece in _pieces(word)]
+    waiting = list(words)
     while waiting:
-        word = waiting.pop(0)
-        if word in {"-f", "--noxfile", "--envdir", *_WITH_A_VALUE}:
-            if not waiting:
+        word, *values = _pieces(waiting.pop(0))
+        if word in _FOR_NOX or word in _WITH_A_VALUE:
+            if not values and not waiting:
                 raise UsageError(problem=f"{word} wants a value")
-            value = waiting.pop(0)
-            if word not in _WITH_A_VALUE:
-                ours[word.replace("-f", "--noxfile") if word == "-f" else word] = value
+            value = values[0] if values else waiting.pop(0)
+            if word in _FOR_NOX:
+                ours[_FOR_NOX[word]] = value
                 continue
+            if word in _WRITTEN and (cwd / value).is_dir():
+                raise UsageError(problem=f"{word} wants a file, and {value} is a directory")
             if word in _WITH_A_PATH:
-                value = _absolute(value, cwd, always=word in {"--json", "--markdown"})
+                value = _absolute(value, cwd, always=word in _WRITTEN)
             found = value if word == "--json" else found
             others += [word, value]
         elif not word.startswith("-") and ("/" in word or os.sep in word or word in {".", ".."}):
@@ -72,8 +81,8 @@ def read(words: Sequence[str], *, cwd: Path) -> Asked:
         else:
             others.append(word)
     return Asked(
-        noxfile=ours.get("--noxfile"),
-        envdir=ours.get("--envdir"),
+        noxfile=ours.get("noxfile"),
+        envdir=ours.get("envdir"),
         directories=tuple(dict.fromkeys(directories)),
         words=tuple(others),
         json=found,
@@ -81,8 +90,10 @@ def read(words: Sequence[str], *, cwd: Path) -> Asked:
 
 
 def _pieces(word: str) -> list[str]:
+    if word.startswith("-f") and word != "-f":
+        return ["-f", word[2:]]
     option, equals, value = word.partition("=")
-    known = equals and option in {"--noxfile", "--envdir", *_WITH_A_VALUE}
+    known = equals and (option in _FOR_NOX or option in _WITH_A_VALUE)
     return [option, value] if known else [word]
 
 
@@ -99,6 +110,7 @@ class Campaign:
     def __init__(self, kind: Kind, doc: str) -> None:
         self.NAME = kind
         self.__doc__ = doc
+        self._stopped = False
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """For the help alone."""
@@ -131,22 +143,44 @@ class Campaign:
     def _several(self, asked: Asked, after: list[str] | None) -> int:
         from nox_envs.report import blocks  # noqa: PLC0415 - heavy
 
-        rows, codes, reports = [], [], {}
+        rows: list[tuple[str, ...]] = []
+        codes: list[int] = []
+        reports: dict[str, Any] = dict.fromkeys(asked.directories)
+        self._stopped = False
         with _files.scratch("reports") as scratch:
             for number, name in enumerate(asked.directories):
+                if self._stopped:
+                    rows.append((name, "not run", "", "", ""))
+                    continue
                 file = scratch / f"{number}.json"
                 sys.stderr.write(f"\n=== {name}\n")
                 sys.stderr.flush()
                 each = replace(asked, words=(*_without_json(asked.words), "--json", str(file)))
-                codes.append(self._one(Path(name), each, after))
+                codes.append(self._attempt(Path(name), each, after))
                 reports[name] = json.loads(_files.read_text(file)) if file.is_file() else None
                 rows.append((name, *_answer(reports[name]), str(codes[-1])))
+        head = ("directory", "status", "safe", "newer", "exit code")
+        say("\n" + blocks.text([blocks.table(head, rows)], encoding()))
         if asked.json:
             schema = {"schema": "nox-envs.reports/1", "kind": self.NAME, "reports": reports}
             _files.write_text(Path(asked.json), json.dumps(schema, indent=1) + "\n")
-        head = ("directory", "status", "safe", "newer", "exit code")
-        say("\n" + blocks.text([blocks.table(head, rows)], encoding()))
-        return next((code for code in codes if code), 0)
+        return _INTERRUPTED if self._stopped else next((code for code in codes if code), 0)
+
+    def _attempt(self, directory: Path, asked: Asked, after: list[str] | None) -> int:
+        """One of several: what goes wrong there is said, and no reason not to ask the others."""
+        try:
+            with _files.explained(directory):
+                code = self._one(directory, asked, after)
+        except NoxEnvsError as error:
+            sys.stderr.write(settings.redact(f"{error}\n", os.environ))
+            return error.exit_code
+        except OSError as error:
+            sys.stderr.write(settings.redact(f"error: {error}\n", os.environ))
+            return NoxEnvsError.exit_code
+        except KeyboardInterrupt:  # While nox was not running.
+            code = _INTERRUPTED
+        self._stopped = self._stopped or code == _INTERRUPTED
+        return code
 
     def _one(self, directory: Path, asked: Asked, after: list[str] | None) -> int:
         noxfile = directory / (asked.noxfile or "noxfile.py")
@@ -158,7 +192,7 @@ class Campaign:
 
     def _with(self, noxfile: Path, asked: Asked, after: list[str] | None) -> int:
         code = self._nox(noxfile, asked, after, dict(os.environ))
-        if code and "campaigns" not in _files.read_text(noxfile):
+        if code == _NO_SESSION:
             sys.stderr.write(
                 f"hint: to register campaigns, {noxfile} calls nox_envs.campaigns(...)\n"
             )
@@ -186,11 +220,12 @@ class Campaign:
         with borrowed(directory, text, variables=os.environ) as copy:
             told = {**dict(os.environ), "NOX_SCRIPT_MODE": "none"}
             code = self._nox(copy.noxfile, asked, None, told)
-            self._tell(copy, asked)
+            # What a signal has ended may have written half of it.
+            self._tell(copy, applied="--apply" in asked.words and code < _BY_A_SIGNAL)
             return code
 
-    def _tell(self, copy: Borrowed, asked: Asked) -> None:
-        written = copy.give_back() if "--apply" in asked.words else ()
+    def _tell(self, copy: Borrowed, *, applied: bool) -> None:
+        written = copy.give_back() if applied else ()
         place = copy.noxfile.parent
         lines = [
             *(f"{one} is written." for one in written),
@@ -208,7 +243,10 @@ class Campaign:
             "--session", self.NAME, *(["--", *words] if words else []),
         ]  # fmt: skip
         sys.stdout.flush()
-        return _process.attend(command, env=variables, cwd=Path.cwd())
+        return _process.attend(command, env=variables, cwd=Path.cwd(), heard=self._stop)
+
+    def _stop(self, _: int) -> None:
+        self._stopped = True
 
 
 def _without_json(words: Sequence[str]) -> list[str]:

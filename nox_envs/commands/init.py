@@ -49,21 +49,22 @@ def run(arguments: argparse.Namespace) -> int:
     text = noxfile(found)
     if arguments.json:
         written = not arguments.dry_run
+        if written:
+            _files.write_text(path, text)
         taken, left = list(found.taken), list(found.left)
         say_json(
             {"schema": "nox-envs.init/1", "path": str(path), "written": written, "from": taken,
              "left": left, "text": text}
         )  # fmt: skip
-    else:
-        say(text)
-        sys.stderr.write("".join(f"{line}\n" for line in _told(found)))
+        return 0
+    say(text)
+    sys.stderr.write("".join(f"{line}\n" for line in _told(found)))
     if arguments.dry_run:
         return 0
     if not _is_wanted(path, arguments):
         return 1
     _files.write_text(path, text)
-    if not arguments.json:
-        sys.stderr.write(f"{arguments.noxfile} is written. Try it:   nox -s test\n")
+    sys.stderr.write(f"{arguments.noxfile} is written. Try it:   nox -s test\n")
     return 0
 
 
@@ -103,7 +104,7 @@ def _told(found: Start) -> list[str]:
 
 def _is_wanted(path: Path, arguments: argparse.Namespace) -> bool:
     """Ask, where somebody can answer."""
-    if arguments.yes or arguments.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if arguments.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     sys.stderr.write(f"Write it to {path}? [y/N] ")
     sys.stderr.flush()

@@ -23,12 +23,11 @@ def __dir__() -> list[str]:
 def make(loaded: Loaded, one: DeclaredCell) -> None:
     """Have nox make the environment, unless it is there and right.
 
-    What nox says goes to the terminal. Raises `UsageError` where it cannot.
+    What nox and the noxfile print goes to stderr. Raises `UsageError` where it cannot.
     """
     command = [
         sys.executable, "-m", "nox", "--noxfile", str(loaded.path), "--session", one.name,
         "--envdir", str(loaded.environments), "--reuse-venv", "yes", "--install-only",
     ]  # fmt: skip
-    sys.stdout.flush()
-    if _process.attend(command, env=dict(os.environ), cwd=Path.cwd()) != 0:
+    if _process.attend(command, env=dict(os.environ), cwd=Path.cwd(), aside=True) != 0:
         raise UsageError(problem=f"{one.name} has no environment: nox says why, above")

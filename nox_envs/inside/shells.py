@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -20,6 +21,8 @@ def __dir__() -> list[str]:
 _AGAIN = ("VIRTUAL_ENV", "PATH")
 _LEAKS = ("PYTHONPATH", "PYTHONHOME")
 _POWERSHELLS = ("powershell", "pwsh")
+_QUOTES = re.compile("(['\u2018-\u201b])")
+"""All that ends a quoted text of PowerShell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Opened:
     """A shell to start."""
 
     command: tuple[str, ...]
+    """Without values of variables: other users see it."""
     variables: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
     """What it reads when it starts, by names in a directory of its own."""
@@ -74,8 +78,13 @@ def opened(
             "$nox_envs_prompt = $function:prompt",
             f"function prompt {{ {_doubled(f'({name}) ')} + (& $nox_envs_prompt) }}",
         ]
-        words = ("-NoLogo", "-NoExit", "-Command", "; ".join(lines))
-        return Opened(command=(shell, *words), variables=variables)
+        # An execution policy may refuse to run a file.
+        read = f"Get-Content -Raw -Encoding UTF8 -LiteralPath {_doubled(str(place / 'init.ps1'))}"
+        return Opened(
+            command=(shell, "-NoLogo", "-NoExit", "-Command", f"Invoke-Expression ({read})"),
+            variables=variables,
+            files={"init.ps1": "\n".join(lines)},
+        )
     if kind == "fish":
         lines = [f"set -e {key}" for key in _gone(told)]
         lines += [f"set -gx {key} {_fish(key, value)}" for key, value in told.items()]
@@ -83,7 +92,11 @@ def opened(
             "functions -q fish_prompt; and functions -c fish_prompt nox_envs_prompt",
             f"function fish_prompt; echo -n {_escaped(f'({name}) ')}; nox_envs_prompt; end",
         ]
-        return Opened(command=(shell, "--init-command", "; ".join(lines)), variables=variables)
+        return Opened(
+            command=(shell, "--init-command", f"source {_escaped(str(place / 'init.fish'))}"),
+            variables=variables,
+            files={"init.fish": "\n".join(lines)},
+        )
     lines = [f"unset {key}" for key in _gone(told)]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in told.items()]
     lines += [f"PS1={shlex.quote(f'({name}) ')}$PS1", ""]
@@ -135,7 +148,7 @@ def _gone(told: Mapping[str, str]) -> list[str]:
 
 
 def _doubled(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return "'" + _QUOTES.sub(r"\1\1", text) + "'"
 
 
 def _escaped(text: str) -> str:

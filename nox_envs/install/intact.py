@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import glob
 import os
 from dataclasses import dataclass, field
 from enum import Enum
@@ -164,7 +165,8 @@ def has(environment: Path, changes: Collection[Change], *, like: Path) -> bool:
     for change in changes:
         inside = change.path.relative_to(like)
         # The directory of another Python has another name.
-        beside = [environment / inside, *environment.glob(f"lib/*/{'/'.join(inside.parts[2:])}")]
+        within = glob.escape("/".join(inside.parts[2:]))
+        beside = [environment / inside, *environment.glob(f"lib/*/{within}")]
         for path in beside:
             with contextlib.suppress(OSError):
                 if path.lstat().st_ino == change.inode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from nox_envs.report.view import Commands, View
 from nox_envs.report.words import count, ended, moves, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from nox_envs.report.facts import Bisected, BisectReport
 
@@ -252,7 +253,7 @@ class _Words:
             yield from self._failures(names)
             yield from self._another(one, on)
             yield from self._newest(one, on)
-            yield from self._company(one, on)
+            yield from self._company(one, names[0], on)
         elif one.status == "all-bad":
             command = f"nox -s {self.session} -- {self.report.package} --good VERSION"
             rest = f": {self.show(command)}"
@@ -319,7 +320,7 @@ class _Words:
         alone = "" if one.moved else " No other package was moved."
         yield Paragraph(head=head, rest=f".{alone}", tests={})
 
-    def _company(self, one: Bisected, on: str) -> Iterator[Paragraph]:
+    def _company(self, one: Bisected, column: str, on: str) -> Iterator[Paragraph]:
         """What else moved, and whether it is to blame."""
         if not one.moved:
             return
@@ -336,10 +337,31 @@ class _Words:
                 head = f"Not {self.name} alone was moved{on}"
                 rest = f": {moved}. Which of them breaks you was not told apart."
         lines: tuple[str, ...] = ()
-        if one.blame != "package" and self.view.commands.culprit:
-            command = self.show(f"nox -s {self.view.commands.culprit}")
-            lines = (f"Which of them is it?   {command}",)
+        command = "" if one.blame == "package" else self._between(one, column)
+        if command:
+            lines = (f"Which of them is it?   {self.show(command)}",)
         yield Paragraph(head=head, rest=rest, tests={}, lines=lines)
+
+    def _between(self, one: Bisected, column: str) -> str:
+        """How to look between the border's two locks; empty where they are not known."""
+        good = self._lock(one, one.last_good, {Outcome.PASS})
+        bad = self._lock(one, one.first_bad, {Outcome.FAIL, Outcome.TIMEOUT})
+        if not (good and bad and self.view.commands.culprit):
+            return ""
+        words = ["--good", good, "--bad", bad]
+        if len(self.report.columns) > 1:
+            words += ["--only", column]
+        return f"nox -s {self.view.commands.culprit} -- {shlex.join(words)}"
+
+    def _lock(self, one: Bisected, release: str | None, outcomes: Collection[Outcome]) -> str:
+        """The lock with which a release showed one of some outcomes, relative to the noxfile."""
+        now = None, one.current
+        for trial in self.report.trials:
+            tried = trial.changes.get(self.report.package, now)[1]
+            is_it = trial.id in one.trials and tried == release and trial.outcome in outcomes
+            if is_it and trial.lock:
+                return "/".join(filter(None, [self.report.directory.rstrip("/"), trial.lock]))
+        return ""
 
     def _last(self) -> Iterator[str]:
         """The requirements to write, where the first line does not say it."""

@@ -258,7 +258,8 @@ class _Words:
         listed = some(shown, most=self._most_innocent or len(shown))
         if one.status == "found":
             head = f"{self._differing(one)}{on}"
-            rest = f"; innocent: {listed}." if shown else "."
+            innocent = ", and ".join(filter(None, [listed, _undeclared(one)]))
+            rest = f"; innocent: {innocent}." if innocent else "."
             yield Paragraph(head=head, rest=rest, tests={})
         elif shown:
             yield Paragraph(head=f"Changed and innocent{on}", rest=f": {listed}.", tests={})
@@ -331,6 +332,13 @@ class _Words:
 def _curing(one: Blamed) -> list[Guilty]:
     """The guilty ones whose requirements are enough: of two that need each other, one is."""
     return [guilty for guilty in one.culprits if guilty.name in one.cure] or list(one.culprits)
+
+
+def _undeclared(one: Blamed) -> str:
+    """As `3 that nobody declares`: what changed, does not go back, and breaks nothing."""
+    guilty = {guilty.name for guilty in one.culprits}
+    others = one.differing - len(guilty | one.cure.keys()) - len(one.innocent)
+    return f"{others} that nobody declares" if one.cure and others > 0 else ""
 
 
 def _named(requirement: str) -> str:

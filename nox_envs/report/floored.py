@@ -290,7 +290,11 @@ class _Words:
         what = f"{self.show(floor.name)} {self.show(floor.installed or floor.declared or '')}"
         why = f": {self.show(floor.reason)}" if floor.reason else ""
         lowest = "; no release that passes was found"
-        if floor.true_floor:
+        if self.report.status == "interrupted" and not floor.requirement:
+            lowest = "; the search is not finished"
+            if floor.true_floor:
+                lowest += f", {self.show(floor.true_floor)} is the lowest that has passed so far"
+        elif floor.true_floor:
             lowest = f"; {self.show(floor.true_floor)} is the lowest that was proven to pass"
         return Paragraph(
             head=f"{what} {_VERBS.get(floor.outcome or Outcome.FAIL, 'does not work')}{on}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from nox_envs.outcome import Changes, Trial
     from nox_envs.report.columns import Columns
     from nox_envs.report.facts import Baseline
+
+    _Releases = Mapping[str, str | None]
 
 __all__ = [
     "Board",
@@ -101,13 +104,37 @@ def _failure(trial: Trial) -> str:
     return str(trial.outcome)
 
 
-def tried(changes: Changes) -> str:
-    """What a trial tries, as `werkzeug 3.1.9`."""
-    releases = [
-        f"{plain(name)} {plain(after)}" if after else f"no {plain(name)}"
-        for name, (_, after) in sorted(changes.items())
-    ]
-    return some(releases, most=_NAMED) if releases else "as pinned now"
+def tried(changes: Changes, earlier: Sequence[Changes] = ()) -> str:
+    """What a trial tries, as `werkzeug 3.1.9`, or `all 16 but six`.
+
+    Of many, those are named that tell it from the `earlier` trials of its column: first what
+    the last of them did not have, and what the fewest had.
+    """
+    if not changes:
+        return "as pinned now"
+    now = {name: after for name, (_, after) in changes.items()}
+    before = [{name: after for name, (_, after) in one.items()} for one in earlier]
+    if len(now) > _NAMED and (left := _left_out(now, before)):
+        return f"all {len(now) + len(left)} but {joined([plain(name) for name in left])}"
+    last = before[-1] if before else {}
+    known = Counter(item for one in before for item in one.items())
+    first = sorted(now.items(), key=lambda item: (item in last.items(), known[item], item[0]))
+    new = [item for item in first if item not in last.items()]
+    named = first if len(first) <= _NAMED else (new or first)[: _NAMED - 1]
+    said = [f"{plain(name)} {plain(after)}" if after else f"no {plain(name)}"
+            for name, after in named]  # fmt: skip
+    more = len(first) - len(named)
+    return joined([*said, f"{more} more"] if more else said)
+
+
+def _left_out(now: _Releases, before: Sequence[_Releases]) -> list[str]:
+    """What it lacks of all that was tried before, where that is little; or nothing."""
+    everything = max(before, key=len, default={})
+    left = sorted(everything.keys() - now.keys())
+    is_part = now.items() <= everything.items() and all(
+        one.keys() <= everything.keys() for one in before
+    )
+    return left if is_part and len(left) <= _NAMED else []
 
 
 def written_into(files: Sequence[str], *, is_healed: bool) -> str:
@@ -170,6 +197,8 @@ class Board:
         self._clock = clock
         self._lock = threading.RLock()
         self._running: dict[str, _Running] = {}
+        self._earlier: dict[str, list[Changes]] = {}
+        """What the trials that have ended tried, by cell."""
         self._drawn: tuple[_Running, ...] = ()
         """What the thread that draws reads, without the lock."""
         self._live: Live | None = None
@@ -195,8 +224,13 @@ class Board:
         with self._lock:
             running = self._running.pop(trial.id, None)
             self._done += 1
+            earlier = self._earlier.setdefault(trial.cell, [])
+            what = running.what if running else tried(trial.changes)
+            if what == plain(tried(trial.changes)):
+                what = tried(trial.changes, earlier)
+            earlier.append(trial.changes)
             if self._console is None and not self._is_closed:
-                self._print(finished(trial, running.what if running else None))
+                self._print(finished(trial, what))
             self._draw()
 
     def say(self, line: str) -> None:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
 
-from nox_envs.resolve.explain_words import Kind, Need, Said, network_reason, parse_specifier
+from nox_envs.resolve.explain_words import (
+    Kind,
+    Need,
+    Said,
+    fetch_reason,
+    network_reason,
+    parse_specifier,
+)
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -170,7 +177,8 @@ def _build(words: str, log: str) -> Said:
     kept += [match["code"] for match in _SIGNAL.finditer(words)][:1]
     if name is None:
         steps = [match["step"] for match in _STEP.finditer(words)]
-        return Said(kind=Kind.BUILD, subject=steps[0] if steps else "", reason="\n".join(kept))
+        return Said(kind=Kind.BUILD, subject=steps[0] if steps else "", reason="\n".join(kept),
+                    network=fetch_reason(log))  # fmt: skip
     missing = [_requirement(match["requirement"])[0] for match in _NOT_FOUND.finditer(log)]
     normalized = canonicalize_name(name)
     return Said(
@@ -179,7 +187,7 @@ def _build(words: str, log: str) -> Said:
         reason="\n".join(kept),
         doubted=tuple(dict.fromkeys(missing)),
         names=tuple(_chain(words, normalized)),
-        network=network_reason(log) if missing else "",
+        network=(network_reason(log) if missing else "") or fetch_reason(log),
     )
 
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from nox_envs.resolve.explain_words import Kind, Need, Said, network_reason, parse_specifier
+from nox_envs.resolve.explain_words import (
+    Kind,
+    Need,
+    Said,
+    fetch_reason,
+    network_reason,
+    parse_specifier,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,6 +177,7 @@ def _build(message: _Message, what: str) -> Said:
         reason="\n".join(log),
         doubted=tuple(missing),
         names=tuple(dict.fromkeys([own, *parents])),
+        network=fetch_reason("\n".join([*message.log, *message.causes])),
     )
 
 

@@ -20,7 +20,16 @@ from packaging.utils import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Kind", "Need", "Said", "mentioned", "network_reason", "parse_specifier", "url_name"]
+__all__ = [
+    "Kind",
+    "Need",
+    "Said",
+    "fetch_reason",
+    "mentioned",
+    "network_reason",
+    "parse_specifier",
+    "url_name",
+]
 
 
 def __dir__() -> list[str]:
@@ -108,6 +117,44 @@ def network_reason(text: str) -> str:
     for probe, reason in _PROBES:
         if (match := re.search(probe, text)) is not None:
             return reason.format(*match.groups()) + _tries(text)
+    return ""
+
+
+_FETCHES = (
+    (
+        (
+            r"[Cc]ould(?: not|n't) resolve host|failed to lookup address|getaddrinfo failed"
+            r"|NameResolutionError|Name or service not known|nodename nor servname"
+            r"|Temporary failure in name resolution"
+        ),
+        "no such host",
+    ),
+    (r"[Cc]onnection refused|[Cc]ould(?: not|n't) connect to server", "connection refused"),
+    (r"[Cc]onnection (?:was )?reset|RemoteDisconnected|Connection aborted", "connection reset"),
+    (
+        (
+            r"Timeout was reached|[Cc]onnection timed out|Operation timed out|[Rr]ead timed out"
+            r"|ConnectTimeout|ReadTimeout|i/o timeout|TLS handshake timeout"
+        ),
+        "timed out",
+    ),
+    (r"Network is unreachable|No route to host|No address associated", "network is unreachable"),
+    (r"Failed to connect to \S+ port \d+|spurious network error|Max retries exceeded", "no answer"),
+    (r"(?:returned error: |HTTP Error |http status code: )(429|5\d\d)", "HTTP {0}"),
+)
+_IS_TRIED_AGAIN = re.compile(r"tries remaining|Retrying \(Retry\(")
+
+
+def fetch_reason(log: str) -> str:
+    """Name the fault of the network that a build met when it fetched something; or empty.
+
+    The words are those of cargo, git, curl, pip and Python itself. A fault after which it tried
+    once more is none yet, and an answer of a server that will be the same tomorrow (404) neither.
+    """
+    text = "\n".join(line for line in log.splitlines() if not _IS_TRIED_AGAIN.search(line))
+    for probe, reason in _FETCHES:
+        if (match := re.search(probe, text)) is not None:
+            return reason.format(*match.groups())
     return ""
 
 

@@ -140,7 +140,7 @@ class Memory:
                 ((entry.stat().st_mtime, entry.path) for entry in entries if entry.is_file()),
                 reverse=True,
             )
-        oldest = time.time() - _OLDEST_SECONDS
+        oldest = time.time() - max(_OLDEST_SECONDS, self.seconds)
         for place, (made, path) in enumerate(found):
             if place >= _MOST or made < oldest:
                 _files.remove(Path(path))

@@ -36,6 +36,8 @@ class UvResolver:
     uv: Path
     env: Mapping[str, str]
     """The scrubbed environment, with the user's indexes."""
+    refreshes: bool = False
+    """Ask the index again, whatever uv's own cache has of it."""
     name: str = "uv"
 
     def resolve(
@@ -73,6 +75,8 @@ class UvResolver:
                 command += ["--prerelease-package", f"{request.name}=allow"]
         for name in sorted(no_build):
             command += ["--only-binary", name]
+        if self.refreshes:
+            command.append("--refresh")
         if wanted.exclude_newer:
             command += ["--exclude-newer", wanted.exclude_newer]
         done = _process.run(command, env=self.env, cwd=scratch)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import errno
+import os
 from typing import TYPE_CHECKING
 
 from nox_envs import _files
@@ -19,6 +20,9 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_MOST = 1000
+
+
 @contextlib.contextmanager
 def taken(directory: Path) -> Iterator[Path]:
     """An empty directory that nobody else has meanwhile, the first that is free.
@@ -29,18 +33,21 @@ def taken(directory: Path) -> Iterator[Path]:
     from filelock import FileLock, Timeout  # noqa: PLC0415 - not needed to list sessions
 
     _files.make_directory(directory)
-    for number in itertools.count():
+    for number in range(_MOST):
         lock = FileLock(directory / f"{number}.lock", thread_local=False)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
         slot = directory / str(number)
         try:
+            lock.acquire(blocking=False)
+        except (Timeout, PermissionError):  # Somebody is in it, or it is somebody else's.
+            continue
+        try:
             _files.remove(slot)
+            if slot.exists():  # What another user has left.
+                continue
             yield _files.make_directory(slot)
         finally:
             with contextlib.suppress(OSError):  # The next one tries again.
                 _files.remove(slot)
             lock.release()
         return
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))

@@ -119,10 +119,23 @@ def digest(
             shown = path.relative_to(source).as_posix()
             total.update(f"{shown}\0".encode(errors="surrogateescape"))
             if path.is_symlink():
-                total.update(os.fsencode(path.readlink()))
+                total.update(b"->" + os.fsencode(path.readlink()))
             if path.is_file():
+                total.update(b"+x" if os.access(path, os.X_OK) else b"-x")
                 total.update(hashlib.sha256(path.read_bytes()).digest())
+            elif path.is_symlink() and path.is_dir() and _leads_out(path, source):
+                total.update(_content(path))  # It goes along into a copy.
     return total.hexdigest()
+
+
+def _content(directory: Path) -> bytes:
+    """A digest over all files below a directory that is copied whole."""
+    total = hashlib.sha256()
+    for path in sorted(each for each in directory.rglob("*") if each.is_file()):
+        total.update(f"{path.relative_to(directory).as_posix()}\0".encode(errors="surrogateescape"))
+        total.update(b"+x" if os.access(path, os.X_OK) else b"-x")
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.digest()
 
 
 def is_changed(path: Path, *, env: Mapping[str, str]) -> bool:
@@ -182,7 +195,19 @@ def _leads_out(link: Path, root: Path) -> bool:
     return not link.readlink().is_absolute() and not link.resolve().is_relative_to(root)
 
 
+def _link(source: Path, target: Path) -> None:
+    """Another link to what a link leads to; the content where links need a privilege (Windows)."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.symlink_to(source.readlink(), target_is_directory=source.is_dir())
+    except (OSError, NotImplementedError):
+        if source.is_file():
+            shutil.copy2(source, target)
+
+
 def _copy_one(source: Path, target: Path, *, root: Path) -> None:
+    if target.is_symlink():  # Else what it leads to would be written.
+        target.unlink()
     if source.is_symlink() and _leads_out(source, root):
         # In the copy the link would lead nowhere: the content goes along.
         if source.is_file():
@@ -191,13 +216,7 @@ def _copy_one(source: Path, target: Path, *, root: Path) -> None:
         elif source.is_dir():
             shutil.copytree(source, target, dirs_exist_ok=True)
     elif source.is_symlink():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.symlink_to(source.readlink(), target_is_directory=source.is_dir())
-        except (OSError, NotImplementedError):
-            # Links need a privilege on Windows: the content does as well.
-            if source.is_file():
-                shutil.copy2(source, target)
+        _link(source, target)
     elif source.is_dir():
         for path in _files_of(source):
             _copy_one(path, target / path.relative_to(source), root=root)

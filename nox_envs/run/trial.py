@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nox_envs import _files, _process, _processes
@@ -81,6 +81,8 @@ class Ran:
     """Why what the session itself installs could not be downloaded, where it failed for that."""
     is_stopping: bool = False
     """Whether pytest stopped before its last test."""
+    has_damaged_bytecode: bool = False
+    """Whether Python could not read a file of bytecode, as a power cut may leave it."""
 
 
 def run(start: Start) -> Ran:
@@ -101,6 +103,8 @@ def run(start: Start) -> Ran:
         summary = (pump.wait(1.0) or pump.stop()) if pump is not None else None
         if process.stdout is not None:
             process.stdout.close()
+    if getattr(process, "is_lost", False) and not start.stop.is_set():
+        return run(replace(start, forks=None))  # In a process of its own.
     seconds = time.monotonic() - begun
     result = TrialResult.read(start.result)
     text = logs.read(start.log) if start.log.exists() else ""
@@ -136,6 +140,7 @@ def run(start: Start) -> Ran:
         result=result,
         offline=_offline(text),
         is_stopping="stopping after" in text or "Interrupted: " in text,
+        has_damaged_bytecode="bad marshal data" in text or "marshal data too short" in text,
     )
 
 

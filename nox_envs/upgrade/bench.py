@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.trials import Shown, Trials
 
-__all__ = ["VERDICTS", "Bench", "near", "reason_of"]
+__all__ = ["VERDICTS", "Bench", "near", "outcome_of", "reason_of"]
 
 
 def __dir__() -> list[str]:
@@ -217,7 +217,7 @@ class Bench:
         try:
             self._resolve(self.targets)
         except NoxEnvsError as error:
-            if _outcome(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
+            if outcome_of(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
                 raise
         else:
             return
@@ -231,7 +231,7 @@ class Bench:
                 free=frozenset(canonicalize_name(name) for name in wanted),
             )
         except NoxEnvsError as error:
-            if _outcome(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
+            if outcome_of(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
                 raise
             return  # The search finds out which of them do not go together.
         for name, one in open_.items():
@@ -257,7 +257,7 @@ class Bench:
             self.column.resolve({**others, key: _exactly(one.target)}, free=frozenset(others))
         except NoxEnvsError as error:
             reason = self._reason(error)
-            self.unresolved[name] = _outcome(error), reason
+            self.unresolved[name] = outcome_of(error), reason
             return reason
         return f"{name} {one.target} does not go with the others at their newest"
 
@@ -277,7 +277,7 @@ class Bench:
         try:
             lock = self.column.resolve(self._held | wanted)
         except NoxEnvsError as error:
-            outcome = _outcome(error)
+            outcome = outcome_of(error)
             if outcome not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
                 return frozenset({name})
             self.unresolved[name] = outcome, self._reason(error)
@@ -409,7 +409,7 @@ class Bench:
         try:
             lock = self.column.resolve(others, free=frozenset({key}))
         except NoxEnvsError as error:
-            if _outcome(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
+            if outcome_of(error) not in {Outcome.INFEASIBLE, Outcome.UNBUILDABLE}:
                 raise
             return self._reason(error)
         version = lock.pins.get(key)
@@ -422,7 +422,7 @@ class Bench:
         try:
             lock = self._resolve(dict(want.pins), keep=want.keep)
         except NoxEnvsError as error:
-            return Result(outcome=_outcome(error), reason=self._reason(error))
+            return Result(outcome=outcome_of(error), reason=self._reason(error))
         except OSError as error:
             return Result(outcome=Outcome.ERROR, reason=f"{error.strerror}: {error.filename}")
         if not want.run:
@@ -536,7 +536,7 @@ class Bench:
         try:
             return self.column.resolve(fixed, keep=keep)
         except NoxEnvsError as error:
-            if not self._frees_others or _outcome(error) is not Outcome.INFEASIBLE:
+            if not self._frees_others or outcome_of(error) is not Outcome.INFEASIBLE:
                 raise
         free = {name: SpecifierSet() for name in self.column.declared}
         return self.column.resolve({**free, **fixed}, keep=keep)
@@ -602,7 +602,8 @@ _OUTCOMES: Mapping[type[NoxEnvsError], Outcome] = {
 }
 
 
-def _outcome(error: NoxEnvsError) -> Outcome:
+def outcome_of(error: NoxEnvsError) -> Outcome:
+    """What it is for a set of releases that it cannot be planned."""
     return _OUTCOMES.get(type(error), Outcome.ERROR)
 
 

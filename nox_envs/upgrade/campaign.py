@@ -48,6 +48,8 @@ def __dir__() -> list[str]:
 
 _SEARCHED = 2
 """How often a set that a search finds passes at most, before it is known what is offered."""
+_CAPPINGS = 2
+"""How often what is left out is raised as far as it goes: once, and again beside what that gave."""
 _ACCUSING = 12
 """Runs for the question who of those that move together breaks it, known ones included."""
 
@@ -73,6 +75,8 @@ class Work:
     """Why nothing newer of a candidate resolves beside the set."""
     unsettled: dict[str, str] = field(default_factory=dict)
     """Why that could not be found out."""
+    beside: dict[str, dict[str, Version]] = field(default_factory=dict)
+    """The set beside which a release was looked for, by candidate."""
     common: list[str] = field(default_factory=list)
     """The runs of exactly the common set that passed."""
     fresh: Result | None = None
@@ -221,6 +225,7 @@ class Campaign:
     def _raise_caps(self) -> None:
         """For what is left out: the highest release that passes together with the set."""
         left = {work.name: self._left_out(work) for work in self._green()}
+        tried = dict.fromkeys(left, 1)
         while any(left.values()):
             quests = []
             for work in self._green():
@@ -236,6 +241,19 @@ class Campaign:
                     work.proof = quest.results[best]
                     shown = quest.results[best].shown
                     work.passes = [shown.trial.id] if shown else []
+            for work in self._green():
+                # What waited for another one may move now that the other one has.
+                if not left[work.name] and tried[work.name] < _CAPPINGS:
+                    tried[work.name] += 1
+                    left[work.name] = self._may_rise(work)
+
+    def _may_rise(self, work: Work) -> list[str]:
+        """Those whose release was raised, or not, beside a smaller set than there is now."""
+        return [
+            name
+            for name, beside in work.beside.items()
+            if {**beside, name: None} != {**work.safe, name: None}
+        ]
 
     def _left_out(self, work: Work) -> list[str]:
         found = []
@@ -248,6 +266,9 @@ class Campaign:
 
     def _cap(self, work: Work, name: str) -> CapQuest | None:
         one = work.bench.prospects[name]
+        work.beside[name] = dict(work.safe)
+        work.refused.pop(name, None)
+        work.unsettled.pop(name, None)
         try:
             top = work.bench.highest_feasible(work.safe, name)
         except NoxEnvsError as error:
@@ -256,7 +277,10 @@ class Campaign:
         if isinstance(top, str):
             work.refused[name] = top
             return None
-        versions = [one.current, *(v for v in one.versions if one.current < v <= top)]
+        low = work.safe.get(name, one.current)
+        if top <= low:
+            return None
+        versions = [low, *(v for v in one.versions if low < v <= top)]
         rejection = work.quest.search.rejected.get(name)
         broke = rejection is not None and rejection.verdict is Verdict.BREAKS
         fails = broke and work.bench.targets.get(name) == top

@@ -32,6 +32,7 @@ from nox_envs.upgrade.floors import Floors
 from nox_envs.upgrade.inquest import Inquest
 from nox_envs.upgrade.records import Record, Records, running
 from nox_envs.upgrade.sweep import Sweep
+from nox_envs.upgrade.threads import calm
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Conduct:
             if trials.touched and stopped is None:
                 board.say(written_into(trials.touched, is_healed=trials.is_healed))
                 place = replace(place, stop=threading.Event(), apart=True)
-                campaign, trials, stopped = self._once(place, board)
+                campaign, trials, stopped = self._once(place, board, inside=trials.inside)
             board.close()
             header = {
                 "started": started.isoformat(timespec="seconds"),
@@ -132,7 +133,9 @@ class Conduct:
                 errors[str(error)] = error
         return Conducted(report=found, stopped=stopped, errors=tuple(errors.values()))
 
-    def _once(self, place: Workplace, board: Board) -> tuple[_Kind, Trials, Stop | None]:
+    def _once(
+        self, place: Workplace, board: Board, *, inside: Path | None = None
+    ) -> tuple[_Kind, Trials, Stop | None]:
         """Run it; what the journal knows is not run again."""
         trials = Trials(
             place,
@@ -141,6 +144,7 @@ class Conduct:
                 trial, cell, self._tried(campaign, cell, changes)
             ),
             ended=board.finished,
+            inside=inside,
         )
         campaign = _KINDS[self.kind](
             self.places, options=self.options, trials=trials, cache=self.cache, say=board.say
@@ -309,7 +313,8 @@ class Conduct:
         failure: BaseException | None = None
         with contextlib.suppress(Stopped), guard:
             try:
-                campaign.run()
+                with calm():
+                    campaign.run()
             except BaseException as error:  # noqa: BLE001 - raised again below
                 failure = error
             finally:

@@ -14,7 +14,7 @@ from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Floor, FloorsReport
 from nox_envs.report.words import count
 from nox_envs.resolve.index import NotThere, Unreachable, lowest
-from nox_envs.upgrade.bench import Bench, reason_of
+from nox_envs.upgrade.bench import Bench, outcome_of, reason_of
 from nox_envs.upgrade.campaign import Patient, Work, baseline_of
 from nox_envs.upgrade.candidates import Prospect
 from nox_envs.upgrade.drive import Driver
@@ -65,6 +65,11 @@ class _Bottom(Work):
         one = self.bench.prospects.get(name)
         return one.current if one is not None and name not in self.bench.targets else None
 
+    def unmet(self, name: str) -> str | None:
+        """Why it goes with nothing that is installed beside the project; None where it does."""
+        outcome, reason = self.bench.unresolved.get(name, (None, ""))
+        return reason if outcome is Outcome.INFEASIBLE else None
+
     def promises(self, name: str) -> bool:
         """Whether there is a lower bound of it here that was put to the proof."""
         return not self.red and name in self.bounds and self.bounds[name].declared is not None
@@ -72,8 +77,9 @@ class _Bottom(Work):
     def is_corrected(self, name: str) -> bool:
         """Whether another lower bound is right than the one that is declared."""
         floor = self.safe.get(name)
-        is_reached = name not in self.bench.unresolved
-        return is_reached and floor is not None and floor != self.quest.targets.get(name)
+        return (
+            self.unmet(name) is None and floor is not None and floor != self.quest.targets.get(name)
+        )
 
 
 class _LowQuest:
@@ -92,6 +98,12 @@ class _LowQuest:
     @property
     def best(self) -> Version:
         return self._lowest.best
+
+    @property
+    def lowest(self) -> Version | None:
+        """The lowest release that has passed until now; None where none has."""
+        passed = (each for each, one in self.results.items() if one.outcome is Outcome.PASS)
+        return min(passed, default=None)
 
     def is_found(self, current: Version) -> bool:
         """Whether the best is an answer: `current` is only one where nothing was left open."""
@@ -238,13 +250,14 @@ class Floors:
         if column.planner.tools.uv is None:
             raise NeedsUv(what="floors", reason="pip always takes the highest release that fits.")
         bounds = bounds_of(column, self._options.asked)
+        bounded = {name: one for name, one in bounds.items() if one.declared is not None}
         releases = side_by_side(
-            column.releases, [canonicalize_name(name) for name in bounds], at_once=_LOOKS
+            column.releases, [canonicalize_name(name) for name in bounded], at_once=_LOOKS
         )
         bench = Bench(column, self._trials, self._options)
         admission = column.admission(prerelease=self._options.pre)
-        lowered = lowest_of(column, bounds)
-        for name, bound in bounds.items():
+        lowered = self._lowered(column, bounds)
+        for name, bound in bounded.items():
             found = releases[canonicalize_name(name)]
             if isinstance(found, Unreachable):
                 raise IndexUnreachable(reason=found.reason, url=found.url, about=name)
@@ -252,11 +265,13 @@ class Floors:
             if isinstance(found, NotThere) or current is None:
                 continue
             bound.promised = lowest(bound.requirement.specifier, found, column.interpreter.version)
-            if bound.declared is not None and bound.promised is not None:
+            if bound.promised is not None:
                 bound.declared = bound.promised
-            bound.installed = lowered.get(canonicalize_name(name))
-            if bound.promised and bound.installed and bound.installed > bound.promised:
-                bound.reason, bound.raised_by = self._raised(column, bounds, name, lowered)
+            bound.installed = bound.promised
+            if lowered is not None:
+                bound.installed = lowered.get(canonicalize_name(name))
+                if bound.promised and bound.installed and bound.installed > bound.promised:
+                    bound.reason, bound.raised_by = self._raised(column, bounded, name, lowered)
             admitted = sorted(
                 {each.version for each in found if admission.admits(each)} | {current}
             )
@@ -267,8 +282,7 @@ class Floors:
                 latest=admitted[-1],
                 versions=tuple(each for each in admitted if each <= current),
             )
-            promised = bound.declared is not None and bound.installed is not None
-            if promised and bound.installed is not None and bound.installed < current:
+            if bound.installed is not None and bound.installed < current:
                 bench.targets[name] = bound.installed
         search = Search(
             sorted(bench.targets),
@@ -278,6 +292,18 @@ class Floors:
         )
         quest = SearchQuest(bench.targets, search, closures=bench.closures)
         return _Bottom(place=column.place, bench=bench, quest=quest, bounds=bounds)
+
+    @staticmethod
+    def _lowered(
+        column: Column, bounds: Mapping[str, Bound]
+    ) -> Mapping[NormalizedName, Version | None] | None:
+        """The lowest that go together; None where one cannot be built: trials tell which."""
+        try:
+            return lowest_of(column, bounds)
+        except NoxEnvsError as error:
+            if outcome_of(error) is not Outcome.UNBUILDABLE:
+                raise
+            return None
 
     @staticmethod
     def _raised(
@@ -346,16 +372,21 @@ class Floors:
         return tuple(self._floor(work, name, bound) for name, bound in work.bounds.items())
 
     def _floor(self, work: _Bottom, name: str, bound: Bound) -> Floor:
+        if bound.declared is None:
+            version = self._present(work, name)
+            return Floor(name=name, declared=None, installed=version, outcome=None,
+                         place=bound.place)  # fmt: skip
         low, search = work.lows.get(name), work.quest.search
         target = work.bench.targets.get(name, bound.installed)
         passed = name in search.safe
-        unmet = work.bench.unresolved.get(name)
+        unmet = work.unmet(name)
         if unmet is not None and not bound.reason:
             # A test tool asks for more: nobody who installs the project alone will see that.
-            bound.reason, bound.raised_by = unmet[1], _asking(unmet[1], name)
+            bound.reason, bound.raised_by = unmet, _asking(unmet, name)
         if name not in work.bench.targets:  # It is at its floor as it stands now.
             passed = work.baseline is not None and search.baseline is Outcome.PASS
         true_floor = work.safe.get(name) if low is not None and low.done else None
+        so_far = low.lowest if low is not None and not low.done else None
         rejection = search.rejected.get(name)
         decided = work.quest.results.get(rejection.ask) if rejection and rejection.ask else None
         outcome = Outcome.PASS if passed else decided.outcome if decided else None
@@ -364,6 +395,9 @@ class Floors:
         trial = decided.shown.trial if decided and decided.shown else None
         failure = trial.failure if trial else None
         reason = bound.reason
+        unbuilt = work.bench.unresolved.get(name) if unmet is None and outcome is None else None
+        if unbuilt is not None:
+            outcome, reason = unbuilt
         if not passed and decided is not None:
             reason = failure.exception if failure and failure.exception else decided.reason
         better = true_floor is not None and true_floor != target
@@ -371,10 +405,10 @@ class Floors:
             outcome, passed, better, target = Outcome.PASS, True, False, true_floor
         return Floor(
             name=name,
-            declared=None if bound.declared is None else str(bound.declared),
+            declared=str(bound.declared),
             installed=None if target is None else str(target),
             outcome=outcome,
-            true_floor=str(true_floor or target) if passed or better else None,
+            true_floor=str(true_floor or target) if passed or better else _text(so_far),
             raised_by=bound.raised_by or (("another dependency",) if bound.reason else ()),
             reason=reason,
             requirement=_with_floor(bound.requirement, true_floor) if better else "",
@@ -384,11 +418,25 @@ class Floors:
             ),
         )
 
+    @staticmethod
+    def _present(work: _Bottom, name: str) -> str | None:
+        """What the run of all floors that hold had of a dependency without a bound."""
+        quest, key = work.quest, canonicalize_name(name)
+        runs = [quest.results[ask] for ask in quest.search.passes if ask in quest.results]
+        whole = work.whole.results if work.whole else []
+        runs += [result for result in whole if result.outcome is Outcome.PASS]
+        moved = runs[-1].shown.trial.moved if runs and runs[-1].shown else {}
+        return moved[key][1] if key in moved else _text(work.bench.column.current.pins.get(key))
+
     def _proofs(self, work: _Bottom, name: str) -> list[str]:
         """The run of all that is offered, where it passed and this is part of it."""
         results = work.whole.results if work.whole and work.whole.done else []
         passed = results and results[-1].outcome is Outcome.PASS and name in self._corrected
         return [results[-1].shown.trial.id] if passed and results[-1].shown else []
+
+
+def _text(version: Version | None) -> str | None:
+    return None if version is None else str(version)
 
 
 def _asking(reason: str, name: str) -> tuple[str, ...]:

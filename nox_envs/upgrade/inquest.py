@@ -16,6 +16,7 @@ from nox_envs.resolve.index import NotThere, Unreachable
 from nox_envs.upgrade.bench import Bench
 from nox_envs.upgrade.bisect import Bisect
 from nox_envs.upgrade.bisection import BisectQuest
+from nox_envs.upgrade.bounds import requirement as shortest
 from nox_envs.upgrade.candidates import Prospect
 from nox_envs.upgrade.column import Column
 from nox_envs.upgrade.culprit import Culprit
@@ -329,6 +330,8 @@ class Inquest:
         inner = case.inner.get(name)
         good, bad = case.good.get(key), case.bad.get(key)
         first_bad = inner.search.first_bad if inner else None
+        if good and bad and good < bad and len(self._between(case, key)) == 2:  # noqa: PLR2004
+            first_bad = bad  # Nothing lies between the two states.
         if good is None:
             requirement = ""  # No line keeps out what others ask for.
         elif bad is None:
@@ -337,8 +340,8 @@ class Inquest:
             requirement = inner.search.requirement(name, good)
         elif bad < good:
             requirement = f"{name}>={good}"
-        elif len(self._between(case, key)) < 3:  # noqa: PLR2004 - the two states alone
-            requirement = f"{name}<{bad}"
+        elif first_bad is not None:
+            requirement = shortest(name, (good, bad), {bad}, good)
         else:
             requirement = f"{name}<={good}"  # Nothing is known of what lies between.
         return Guilty(

@@ -34,6 +34,10 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_OWNER = "noxfile"
+"""The fact of a lock that says whose it is, relative to the directory of the session."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockFiles:
     """The locks of the cells of some sessions."""
@@ -43,6 +47,8 @@ class LockFiles:
     every: Sequence[Place]
     """All cells of the noxfile: no two of them share a file."""
     options: UpgradeOptions
+    noxfile: Path
+    """Whose cells they are, noted in each file: another noxfile may have files beside them."""
     base: Path
     """What paths in reports are relative to."""
     cache: Path
@@ -100,6 +106,7 @@ class LockFiles:
                 settles_lowest=True,
             )
             facts = committed.facts(gathered, place.name, place.declaration.cooldown_text)
+            facts[_OWNER] = relative(self.noxfile.resolve(), _directory(place))
             sources = {wheels[one.path].name: one.path for one in gathered.installed}
         now = committed.document(lock, facts, directory=path.parent, sources=sources)
         found = LockFile(
@@ -108,7 +115,7 @@ class LockFiles:
             state="new",
             packages=len(now["packages"]),
         )
-        if before is not None and _settled(now) == before:
+        if before is not None and _unowned(_settled(now)) == _unowned(before):
             return replace(found, state="unchanged")
         if not self.options.check:
             _files.write_toml(path, now)
@@ -169,9 +176,15 @@ class LockFiles:
                 cell = str((facts or {}).get("cell", ""))
                 if facts is None or not cell or names.get(cell) == path.name:
                     continue
+                if not self._owns(directory / str(facts.get(_OWNER, ""))):
+                    continue
                 if not self.options.check:
                     _files.remove(path)
                 yield relative(path, self.base), cell
+
+    def _owns(self, noxfile: Path) -> bool:
+        """Whether the files of a noxfile are ours: also of none, and of one that is gone."""
+        return not noxfile.is_file() or noxfile.samefile(self.noxfile)
 
 
 def _directory(place: Place) -> Path:
@@ -183,6 +196,13 @@ def _packages(data: Mapping[str, Any]) -> list[Package]:
         return list(Pylock.from_dict(data).packages) if data else []
     except PylockValidationError:
         return []
+
+
+def _unowned(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Without its noxfile, whose name decides nothing of what is locked."""
+    facts = {key: value for key, value in (committed.facts_of(document) or {}).items()
+             if key != _OWNER}  # fmt: skip
+    return {**document, "tool": facts}
 
 
 def _settled(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from nox_envs.errors import UsageError
-from nox_envs.resolve.requests import Request, expand_extras
+from nox_envs.resolve.requests import Origin, Request, expand_extras
 from nox_envs.upgrade.bench import near
 from nox_envs.upgrade.candidates import place_of
 
@@ -101,15 +101,15 @@ def own_names(column: Column) -> set[NormalizedName]:
 def lowest_of(
     column: Column, bounds: Mapping[str, Bound]
 ) -> Mapping[NormalizedName, Version | None]:
-    """The lowest of each direct dependency, for the project alone.
+    """The lowest of each direct dependency that has a lower bound, for the project alone.
 
     With the project as a requirement they would be transitive, and highest; with the test
-    tools these would be lowest, too. Raises a `NoxEnvsError`.
+    tools these would be lowest, too. The lowest of what has no bound may be as old as the
+    index: it is only kept within what is declared. Raises a `NoxEnvsError`.
     """
-    origin = next(iter(column.gathered.wanted.requests)).origin
-    requests = tuple(
-        Request(requirement=bound.requirement, origin=origin) for bound in bounds.values()
-    )
+    requests = tuple(_request(column, bound) for bound in bounds.values())
+    if all(one.constraint for one in requests):
+        return {}
     wanted = replace(
         column.gathered.wanted,
         requests=requests,
@@ -118,6 +118,20 @@ def lowest_of(
     )
     gathered = replace(column.gathered, wanted=wanted, project=None, installs_project=False)
     return column.planner.resolve(gathered, {}, place="floors").pins
+
+
+def _request(column: Column, bound: Bound) -> Request:
+    requirement, constraint = bound.requirement, bound.declared is None
+    if constraint:  # It can have no extras.
+        requirement = Requirement(str(requirement))
+        requirement.extras = set()
+    known = column.declared.get(canonicalize_name(requirement.name), ())
+    origin = Origin(file="the project", line=None, text=str(bound.requirement))
+    return Request(
+        requirement=requirement,
+        origin=known[0].origin if known else origin,
+        constraint=constraint,
+    )
 
 
 def lower_bound(specifier: SpecifierSet) -> Version | None:

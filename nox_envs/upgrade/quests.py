@@ -258,7 +258,8 @@ class CapQuest:
         """`versions`: the first passes beside the set; `fails`: the last is known to fail."""
         self.name = name
         self.results: dict[Version, Result] = {}
-        self._base = base
+        self.base = base
+        """The set that it is looked for beside."""
         self._versions = versions
         self._jobs = jobs
         self._top: Version | None = None
@@ -288,7 +289,7 @@ class CapQuest:
         first, self._first = self._first, []
         again, self._again = self._again, None
         versions = [*first, *(self._highest.pending() if self._highest else ())]
-        asked = [want({**self._base, self.name: each}) for each in versions]
+        asked = [want({**self.base, self.name: each}) for each in versions]
         return [*asked, *([again] if again else [])]
 
     def record(self, want: Want, result: Result) -> None:

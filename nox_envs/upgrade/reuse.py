@@ -28,8 +28,8 @@ def __dir__() -> list[str]:
 
 
 _KIND = "matrix"
-_Sources = tuple[Path, tuple[str, ...]]
-"""A directory, and the globs of ignored files that count."""
+_Sources = tuple[Path, Path, tuple[str, ...]]
+"""A session's directory, the noxfile's, and the globs of ignored files that count."""
 
 
 class Reuse:
@@ -80,10 +80,7 @@ class Reuse:
                     note_pass(column.planner.job, conditions, kind=_KIND)
 
     def _digests(self, wanted: Iterable[_Sources]) -> dict[_Sources, str]:
-        return {
-            (directory, include): digest_of_sources(directory, self._variables, include=include)
-            for directory, include in wanted
-        }
+        return {one: digest_of_sources(one[:2], self._variables, include=one[2]) for one in wanted}
 
     def _conditions(self, column: Column, digests: Mapping[_Sources, str]) -> Conditions | None:
         """What the outcome depends on; None where a pass is not to be reused."""
@@ -115,4 +112,4 @@ class Reuse:
 def _sources_of(place: Place) -> _Sources:
     declared = place.declaration
     directory = (place.noxfile.path.parent / declared.directory).resolve()
-    return directory, tuple(declared.tree_include)
+    return directory, place.noxfile.path.parent.resolve(), tuple(declared.tree_include)

@@ -9,24 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nox_envs import settings
-from nox_envs.errors import (
-    BuildFailed,
-    IncompatiblePython,
-    InterpreterMissing,
-    NoWheel,
-    NoxEnvsError,
-    PackageNotFound,
-    PythonTooOld,
-    ReleaseNotFound,
-    Unresolvable,
-)
+from nox_envs.errors import InterpreterMissing, NoxEnvsError, PythonTooOld, Unresolvable
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import MatrixReport, Swept
 from nox_envs.report.words import count, joined
 from nox_envs.run import log as logs
 from nox_envs.run.schedule import Schedule, longest_first
 from nox_envs.upgrade import past
-from nox_envs.upgrade.bench import reason_of
+from nox_envs.upgrade.bench import outcome_of, reason_of
 from nox_envs.upgrade.column import opened
 from nox_envs.upgrade.reuse import Reuse
 from nox_envs.upgrade.threads import start
@@ -55,8 +45,6 @@ _STEP = 0.5
 _MOST_LINES = 15
 """Of the end of a log."""
 
-_INFEASIBLE = (IncompatiblePython, PackageNotFound, ReleaseNotFound, Unresolvable)
-_UNBUILDABLE = (BuildFailed, NoWheel)
 _RED = {Outcome.FAIL, Outcome.FLAKY, Outcome.TIMEOUT, Outcome.INFEASIBLE, Outcome.UNBUILDABLE}
 """What a check fails for."""
 _REPEATED = {Outcome.FAIL, Outcome.TIMEOUT}
@@ -274,7 +262,7 @@ class Sweep:
         if isinstance(error, InterpreterMissing | PythonTooOld):
             cell.missing = error.summary
             return
-        cell.error, cell.outcome = error, Outcome.ERROR
+        cell.error, cell.outcome = error, outcome_of(error)
         detail = error.detail
         if isinstance(error, Unresolvable):  # The rest of it is the reason.
             detail = "\n".join(error.addresses)
@@ -282,10 +270,6 @@ class Sweep:
             cell.place, [reason_of(error), detail, *error.hints]
         )
         cell.hints = tuple(hints)
-        if isinstance(error, _INFEASIBLE):
-            cell.outcome = Outcome.INFEASIBLE
-        elif isinstance(error, _UNBUILDABLE):
-            cell.outcome = Outcome.UNBUILDABLE
 
     def _redacted(self, place: Place, texts: Iterable[str]) -> list[str]:
         variables = self._trials.place.variables
@@ -334,8 +318,15 @@ class Sweep:
         return None if stopped else shown
 
     def _end_if_red(self, cell: _Cell) -> None:
-        if self._options.fail_fast and cell.outcome in _RED and not cell.may_fail:
+        name = cell.same_as or cell.place.name
+        red = self._cells[name].outcome in _RED
+        if self._options.fail_fast and red and name in self._must_pass:
             self._trials.place.stop.set()
+
+    @property
+    def _must_pass(self) -> set[str]:
+        """The cells that may not fail, each by the one that is run for it."""
+        return {cell.same_as or name for name, cell in self._cells.items() if not cell.may_fail}
 
     # -- what follows from the runs
 
@@ -349,8 +340,7 @@ class Sweep:
     def _confirm(self) -> None:
         """Run cells alone whose failure no other cell has shown."""
         seen = [cell.signature for cell in self._cells.values() if cell.shown]
-        must_pass = {name if cell.same_as is None else cell.same_as
-                     for name, cell in self._cells.items() if not cell.may_fail}  # fmt: skip
+        must_pass = self._must_pass
         for name, cell in self._cells.items():
             alone = cell.is_crowded and seen.count(cell.signature) == 1
             if cell.shown and cell.outcome in _REPEATED and alone and name in must_pass:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import queue
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["side_by_side", "start"]
+__all__ = ["calm", "side_by_side", "start"]
 
 
 def __dir__() -> list[str]:
@@ -19,6 +21,25 @@ def __dir__() -> list[str]:
 
 T = TypeVar("T")
 A = TypeVar("A")
+
+
+@contextlib.contextmanager
+def calm() -> Iterator[None]:
+    """Collect no garbage while threads work, but between the starts of two of them.
+
+    Requirements and markers are parsed with `ast`, which counts its depth for all threads
+    together: before CPython 3.11.8 and 3.12.2 a collection in the midst of it, that lets another thread
+    parse, ends in `SystemError` (https://github.com/python/cpython/issues/106905).
+    """
+    was_enabled = gc.isenabled()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
 
 
 def start(function: Callable[..., T], *arguments: Any) -> Future[T]:
@@ -31,6 +52,8 @@ def start(function: Callable[..., T], *arguments: Any) -> Future[T]:
         except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
             future.set_exception(error)
 
+    if not gc.isenabled():
+        gc.collect()
     threading.Thread(target=work, name="nox-envs campaign", daemon=True).start()
     return future
 

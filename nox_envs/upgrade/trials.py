@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files, discover, settings
 from nox_envs._processes import TAG_VARIABLE
+from nox_envs.install import bytecode
 from nox_envs.outcome import Changes, Outcome, Trial
 from nox_envs.run import journal, slots, tree, trial
 from nox_envs.run.exchange import TrialOrder, TrialResult
@@ -128,7 +129,9 @@ class Trials:
         key: str,
         told: Callable[[str, str, Changes], None],
         ended: Callable[[Trial], None],
+        inside: Path | None = None,
     ) -> None:
+        """`inside`: as another one has it, whose copy of the tree is to be used on."""
         self.place = place
         self.trials: list[Trial] = []
         self.kept: dict[str, str] = {}
@@ -145,7 +148,8 @@ class Trials:
         self._ended = ended
         self._lock = threading.Lock()
         self._snapshot_lock = threading.Lock()
-        self._inside: Path | None = None
+        self.inside = inside
+        """Where the noxfile's directory lies in the copy of the tree; None before there is one."""
         self._count = 0
         self._seconds: dict[str, float] = {}
         self._ended_at: dict[str, float] = {}
@@ -251,12 +255,16 @@ class Trials:
         try:
             with self._environments(home) as environments:
                 ran = self._ran(column, lock, draft, limit, environments)
+                if ran.outcome is Outcome.FAIL and ran.has_damaged_bytecode:
+                    _files.remove(place.cache / bytecode.STORE)
+                    ran = self._ran(column, lock, draft, limit, environments)
             keep = place.keeps and ran.outcome in {Outcome.FAIL, Outcome.TIMEOUT}
             if keep:
                 self.kept[draft.id] = self._way_in(home)
             return _shown(draft, ran, lock)
         except OSError as error:
-            return Shown(trial=replace(draft, reason=f"{error.strerror}: {error.filename}"))
+            reason = f"{error.strerror or error}: {error.filename or home}"
+            return Shown(trial=replace(draft, reason=reason))
         finally:
             if not keep:
                 with contextlib.suppress(OSError):  # What is left goes with the campaign.
@@ -364,10 +372,10 @@ class Trials:
             return place.noxfile
         snapshot = place.temporary / "snapshot"
         with self._snapshot_lock:
-            if self._inside is None:
-                self._inside = self._take(snapshot)
+            if self.inside is None:
+                self.inside = self._take(snapshot)
         tree.again(snapshot, home / "tree")
-        return home / "tree" / self._inside / place.noxfile.name
+        return home / "tree" / self.inside / place.noxfile.name
 
     def _take(self, snapshot: Path) -> Path:
         """Copy the tree as it is now; where the noxfile's directory lies in it."""
@@ -376,6 +384,7 @@ class Trials:
         top = tree.root(place.base, env=env)
         inside = place.base.resolve().relative_to(top)
         include = [(inside / pattern).as_posix() for pattern in place.include]
+        _files.remove(snapshot)  # Of a campaign that was killed.
         tree.copy(top, snapshot, env=env, include=include)
         return inside
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -250,6 +252,13 @@ def test_who_is_to_blame_where_others_move(uv_bench: Bench, blame: str) -> None:
         "company": "a itself is not to blame: 1.1 fails in the same way with b 1.0 -> 2.0.",
     }
     assert said[blame] in found.out
+    command = re.search(r"Which of them is it\?   nox -s culprit -- (.+)", found.out)
+    if blame == "package":
+        assert command is None
+        return
+    assert command, found.out
+    asked = campaign(uv_bench, "culprit", *shlex.split(command[1]))
+    assert [one["name"] for one in asked.report["culprits"]] == ["b"], asked.out
 
 
 def test_each_python_has_its_own_answer(uv_bench: Bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nox_envs import discover, settings
+from nox_envs import _process, discover, settings
 from nox_envs.install import check
 from support.wheels import write_project
 
@@ -53,6 +54,24 @@ def ask(bench: Bench, *words: str, cwd: Path | None = None, **variables: str) ->
 
 def listed(directory: Path) -> list[str]:
     return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*"))
+
+
+# -- commands on the terminal
+
+
+def test_what_is_aside_prints_to_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-c", "print('it ran')"]
+    assert _process.attend(command, env=os.environ, cwd=tmp_path, aside=True) == 0
+    assert capfd.readouterr() == ("", "it ran\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the signals of POSIX")
+def test_a_signal_is_passed_on_and_told(tmp_path: Path) -> None:
+    code = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); signal.pause()"
+    heard: list[int] = []
+    command = [sys.executable, "-c", code]
+    found = _process.attend(command, env=os.environ, cwd=tmp_path, heard=heard.append)
+    assert (found, heard) == (128 + signal.SIGTERM, [signal.SIGTERM])
 
 
 # -- init

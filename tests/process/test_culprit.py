@@ -127,6 +127,9 @@ def test_two_that_break_each_alone(uv_bench: Bench) -> None:
     assert [one["name"] for one in found.report["culprits"]] == ["a", "b"]
     assert [one["partners"] for one in found.report["culprits"]] == [[], []]
     assert found.report["cure"] == {"a": "1.0", "b": "1.0"}
+    # No release lies between the two states, so there is nothing to bisect.
+    assert [one["first_bad"] for one in found.report["culprits"]] == ["2.0", "2.0"]
+    assert [one["requirement"] for one in found.report["culprits"]] == ["a<2", "b<2"]
 
 
 def test_two_that_break_each_in_another_way(uv_bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pytest
 
 from support.bench import Bench
 from support.upgrading import CELL, THIS, Answer, campaign, declare, other_python
-from support.wheels import write_project
+from support.wheels import Release, write_project, write_sdist
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,11 +168,49 @@ def test_no_bound_is_no_promise(uv_bench: Bench) -> None:
     check = "import a, b\nassert a.__version__ >= '1.1', 'a has no engine yet'"
     promise(uv_bench, "a", "b>=1.0", check=check)
     found = floors(uv_bench)
-    assert found.floors()["a"]["declared"] is None
+    none = {"declared": None, "installed": "2.0", "outcome": None, "true_floor": None}
+    assert {key: found.floors()["a"][key] for key in none} == none
     assert found.floors()["b"]["outcome"] == "pass"
     assert "Without a lower bound: a." in found.out
     assert "Your lower bound holds" in found.out
     assert (found.ran.returncode, found.status) == (0, "ok"), found.out
+
+
+OLD = {
+    "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]',
+    "own.py": "raise RuntimeError('Sorry, Python 3 not yet supported')",
+}
+
+
+def publish_old(bench: Bench, name: str) -> None:
+    """A release of which not even the metadata can be had."""
+    write_sdist(bench.index.files, Release(name, "0.1", [], "", {}, {}, dynamic=True), OLD)
+
+
+def test_what_has_no_bound_is_not_lowered(uv_bench: Bench) -> None:
+    publish(uv_bench, "a c")
+    uv_bench.index.wheel("a", "0.9", requires=["c<2"])
+    publish_old(uv_bench, "b")
+    publish(uv_bench, "b", "1.0 2.0")
+    promise(uv_bench, "a>=0.9", "b", "c[x]<3", check="import a, b, c")
+    found = floors(uv_bench)
+    assert (found.ran.returncode, found.status) == (0, "ok"), found.out
+    installed = {name: one["installed"] for name, one in found.floors().items()}
+    assert installed == {"a": "0.9", "b": "2.0", "c": "1.2"}
+    assert found.floors()["c"]["outcome"] is None
+    assert found.trials[-1]["changes"] == {"a": ["2.0", "0.9"]}
+
+
+def test_a_floor_without_metadata_is_no_answer_about_the_others(uv_bench: Bench) -> None:
+    publish(uv_bench, "a", "1.0 2.0")
+    publish_old(uv_bench, "b")
+    publish(uv_bench, "b", "1.0 2.0")
+    promise(uv_bench, "a>=1.0", "b>=0.1", check="import a, b")
+    found = floors(uv_bench)
+    assert (found.ran.returncode, found.status) == (1, "broken"), found.out
+    false, true = found.floors()["b"], found.floors()["a"]
+    assert (false["outcome"], false["true_floor"]) == ("unbuildable", "1.0")
+    assert (true["outcome"], true["installed"]) == ("pass", "1.0")
 
 
 def test_a_floor_that_cannot_be_built(uv_bench: Bench) -> None:
@@ -184,6 +223,37 @@ def test_a_floor_that_cannot_be_built(uv_bench: Bench) -> None:
     assert (floor["outcome"], floor["true_floor"]) == ("unbuildable", "1.1")
     assert floor["requirement"] == "a>=1.1"
     assert "fail" not in {one["outcome"] for one in found.trials}
+
+
+STOPS = """
+import a, os, signal, time
+from pathlib import Path
+
+root = Path({root!r})
+assert a.__version__ != "1.0", "a has no engine yet"
+if a.__version__ != "2.0":
+    if (root / "passed").exists():
+        os.kill(int((root / "pid").read_text()), signal.SIGTERM)
+        time.sleep(600)
+    (root / "passed").write_text(a.__version__)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_search_that_is_stopped_tells_how_far_it_came(uv_bench: Bench) -> None:
+    publish(uv_bench, "a", "1.0 1.1 1.2 1.3 1.4 1.5 1.6 2.0")
+    promise(uv_bench, "a>=1.0", check=STOPS.format(root=str(uv_bench.root)))
+    noxfile = uv_bench.project / "noxfile.py"
+    pid = f"pathlib.Path({str(uv_bench.root / 'pid')!r})"
+    first = f"import os, pathlib\npid = {pid}\npid.exists() or pid.write_text(str(os.getpid()))\n"
+    noxfile.write_text(first + noxfile.read_text())
+    found = floors(uv_bench, "--jobs", "1")
+    assert (found.status, found.ran.returncode != 0) == ("interrupted", True), found.out
+    passed = (uv_bench.root / "passed").read_text()
+    floor = found.floors()["a"]
+    assert (floor["outcome"], floor["true_floor"], floor["requirement"]) == ("fail", passed, "")
+    words = f"the search is not finished, {passed} is the lowest that has passed so far"
+    assert words in found.out
 
 
 def test_lower_bounds_that_could_be_lower(uv_bench: Bench) -> None:
@@ -342,7 +412,14 @@ def test_a_file_with_changes_is_not_written(uv_bench: Bench) -> None:
     assert refused.report == {}
     assert projects_file(uv_bench) == before
     assert floors(uv_bench, "--apply", "--force").ran.returncode == 0
-    assert projects_file(uv_bench) == before.replace("a>=1.0", "a>=1.1")
+    written = before.replace("a>=1.0", "a>=1.1")
+    assert projects_file(uv_bench) == written
+    # Where all hold there is nothing to write, so nothing to lose.
+    assert floors(uv_bench).ran.returncode == 0
+    again = floors(uv_bench, "--apply")
+    assert again.ran.returncode == 0, again.out
+    assert "There is nothing to write" in again.out
+    assert projects_file(uv_bench) == written
 
 
 def test_what_is_not_known_is_left(uv_bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -121,6 +122,7 @@ def test_what_is_declared_moves_on(made: Bench) -> None:
 
 
 def test_to_look_changes_nothing(made: Bench) -> None:
+    shutil.rmtree(made.project / ".nox" / ".cache" / "nox-envs" / "interpreters-v1")
     before = contents(made.project)
     for words in (["show"], ["show", FIRST], ["diff", FIRST, SECOND], ["doctor"],
                   ["export", FIRST], ["clean", "--all", "--caches", "--dry-run"]):  # fmt: skip

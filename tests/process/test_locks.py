@@ -142,6 +142,18 @@ def test_only_locks_of_ours_are_removed_or_overwritten(uv_bench: Bench) -> None:
     assert (uv_bench.project / "locks" / "pylock.mine.toml").read_text() == foreign
 
 
+def test_locks_of_another_noxfile_stay_while_it_is_there(uv_bench: Bench) -> None:
+    declare(uv_bench, one='dependencies=["alpha"]')
+    other = uv_bench.project / "other.py"
+    (uv_bench.project / "noxfile.py").rename(other)
+    assert uv_bench.nox("-f", "other.py", "-s", "lock").returncode == 0
+    declare(uv_bench, second='dependencies=["alpha"]')
+    assert report(uv_bench)["removed"] == []
+    other.unlink()
+    gone = {"file": "locks/pylock.one.toml", "cell": "one"}
+    assert report(uv_bench)["removed"] == [gone]
+
+
 def test_cells_whose_files_would_meet(uv_bench: Bench) -> None:
     text = """
     for name, pin in (("té", "1.0"), ("tñ", "2.0")):
@@ -166,6 +178,12 @@ def test_a_lock_in_pieces_is_made_anew_and_what_fails_leaves_the_others(uv_bench
     assert [one["state"] for one in found["locks"]] == ["error", "new"]
     assert "alpha" in found["locks"][0]["error"]
     assert pins(uv_bench.project / "locks" / "pylock.good.toml") == {"alpha": "2.0"}
+
+
+def test_each_reason_is_told_once(uv_bench: Bench) -> None:
+    cells = 'dependencies=["alpha>9"], matrix={"beta": ["1.0", "2.0"]}'
+    declare(uv_bench, bad=cells, worse='dependencies=["beta>9"]')
+    assert lock(uv_bench, code=1).count("\nerror: ") == 2
 
 
 def test_no_secret_is_written(uv_bench: Bench) -> None:

@@ -188,6 +188,14 @@ def test_the_first_failure_ends_it(uv_bench: Bench) -> None:
     assert outcomes(left) == {"1.0": "fail", "1.1": None, "2.0": None}, left.out
 
 
+def test_a_cell_that_may_fail_ends_it_for_an_equal_one_that_may_not(uv_bench: Bench) -> None:
+    options = 'matrix={"alpha": ["1.1", "<2", "latest"]}, may_fail=[{"alpha": "1.1"}]'
+    declare(uv_bench, refusing("1.1"), options=options)
+    found = matrix(uv_bench, "--jobs", "1", "--fail-fast")
+    assert (found.ran.returncode, found.status) == (1, "broken"), found.out
+    assert outcomes(found) == {"1.1": "fail", "<2": "fail", "latest": None}
+
+
 def test_those_that_did_not_pass_are_run_again(uv_bench: Bench) -> None:
     declare(uv_bench, refusing("1.1"), options=TAKING)
     first = matrix(uv_bench, "--rerun-failed")

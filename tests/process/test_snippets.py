@@ -300,6 +300,27 @@ def test_campaigns_ask_about_sessions_that_were_taken_in(project: Bench) -> None
     assert re.search(r"test\s.*pass", ran.out), ran.out
 
 
+def test_campaigns_ask_about_what_has_the_name_in_the_end(project: Bench) -> None:
+    add(
+        project,
+        '[tool.nox-envs]\ncampaigns = ["test"]\n[tool.nox-envs.sessions.test]\nrun = [["false"]]',
+    )
+    own = """
+        nox_envs.load()
+
+        @{decorator}
+        def test(session):
+            session.run("python", "-c", "print('MINE')")
+        """
+    project.noxfile(own.format(decorator="nox_envs.session(project=False)"))
+    ran = project.nox("-s", "matrix")
+    assert ran.returncode == 0, ran.out
+    project.noxfile(own.format(decorator="__import__('nox').session"))
+    ran = project.nox("-s", "matrix")
+    assert ran.returncode == 1, ran.out
+    assert "test is no longer declared with @nox_envs.session" in ran.out
+
+
 # -- a package ------------------------------------------------------------------------
 
 

@@ -9,6 +9,8 @@ import pytest
 from support.upgrading import CELL, THIS, campaign, declare, pin, upgrade
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.bench import Bench
 
 pytestmark = pytest.mark.process
@@ -96,4 +98,35 @@ def test_what_is_in_doubt_is_not_cached(uv_bench: Bench) -> None:
     found = campaign(uv_bench, "matrix", "--jobs", "2")
     assert "A run has written into installed files" in found.out
     assert {one["cached"] for one in found.report["cells"].values()} == {None}, found.out
+    assert {one["outcome"] for one in found.report["cells"].values()} == {"pass"}, found.out
+
+
+def test_the_tree_of_the_second_round_is_that_of_the_first(uv_bench: Bench, tmp_path: Path) -> None:
+    """Links in it are not written through, and may lead to files of the tree."""
+    uv_bench.index.wheel("tool", "1.0")
+    outside = tmp_path / "outside.txt"
+    outside.write_text("as it was")
+    (uv_bench.project / "away").symlink_to(outside)
+    uv_bench.write("here.txt", "")
+    (uv_bench.project / "here").symlink_to(uv_bench.project / "here.txt")
+    declare(uv_bench, SPOIL.replace("import a", "import tool as a"), options="dependencies='tool'")
+    found = campaign(uv_bench, "matrix")
+    assert "A run has written into installed files" in found.out
+    assert {one["outcome"] for one in found.report["cells"].values()} == {"pass"}, found.out
+    assert outside.read_text() == "as it was"
+
+
+def test_bytecode_that_a_power_cut_has_damaged_is_thrown_away(uv_bench: Bench) -> None:
+    uv_bench.index.wheel("tool", "1.0")
+    declare(uv_bench, "import tool", options="dependencies='tool'")
+    for _ in range(2):
+        assert campaign(uv_bench, "matrix").ran.returncode == 0
+    store = uv_bench.project / ".nox" / ".cache" / "nox-envs" / "bytecode-v1"
+    damaged = [path for path in store.rglob("*.pyc") if path.stat().st_size]
+    for path in damaged:
+        body = path.read_bytes()
+        path.unlink()
+        path.write_bytes(body[:16] + bytes(len(body) - 16))
+    assert damaged
+    found = campaign(uv_bench, "matrix")
     assert {one["outcome"] for one in found.report["cells"].values()} == {"pass"}, found.out

@@ -294,3 +294,19 @@ def test_the_digest_of_an_archive(tmp_path: Path) -> None:
     before = digest(tmp_path / "demo.whl")
     (tmp_path / "demo.whl").write_text("other", encoding="utf-8")
     assert digest(tmp_path / "demo.whl") != before
+
+
+def test_the_digest_covers_what_a_copy_holds(tmp_path: Path) -> None:
+    project, common = tmp_path / "project", tmp_path / "common"
+    for directory in (project, common):
+        directory.mkdir()
+    (project / "run.sh").write_text("echo")
+    (common / "data.txt").write_text("one")
+    (project / "common").symlink_to("../common", target_is_directory=True)
+    env = dict(os.environ)
+    seen = [tree.digest(project, env=env)]
+    (common / "data.txt").write_text("two")
+    seen.append(tree.digest(project, env=env))
+    (project / "run.sh").chmod(0o755)
+    seen.append(tree.digest(project, env=env))
+    assert len(set(seen)) == 3

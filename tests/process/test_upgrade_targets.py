@@ -300,3 +300,27 @@ def test_no_environments_no_answer(uv_bench: Bench) -> None:
     ran = uv_bench.nox("--no-venv", "-s", "upgrade")
     assert ran.returncode == 1
     assert "upgrade needs environments, and --no-venv makes none" in ran.out
+
+
+def test_what_waits_for_another_rises_with_it(uv_bench: Bench) -> None:
+    """In the order of their names, the one that waits is asked first."""
+    for version in ("1.0", "2.0", "3.0"):
+        uv_bench.index.wheel("asking", version, requires=[f"giving>={version}"])
+        uv_bench.index.wheel("giving", version)
+    uv_bench.write("requirements.txt", "asking==1.0\ngiving==1.0\n")
+    declare(uv_bench, "import asking, giving\nassert giving.__version__ != '3.0', 'too new'\n")
+    found = upgrade(uv_bench)
+    assert found.safe == {"asking": "2.0", "giving": "2.0"}, found.out
+    assert found.verdicts() == {"asking": "capped", "giving": "capped"}
+
+
+def test_what_was_capped_rises_further_with_another(uv_bench: Bench) -> None:
+    for version, needs in (("1.0", "1.0"), ("1.5", "1.0"), ("2.0", "2.0"), ("3.0", "3.0")):
+        uv_bench.index.wheel("asking", version, requires=[f"giving>={needs}"])
+    for version in ("1.0", "2.0", "3.0"):
+        uv_bench.index.wheel("giving", version)
+    uv_bench.write("requirements.txt", "asking==1.0\ngiving==1.0\n")
+    declare(uv_bench, "import asking, giving\nassert giving.__version__ != '3.0', 'too new'\n")
+    found = upgrade(uv_bench)
+    assert found.safe == {"asking": "2.0", "giving": "2.0"}, found.out
+    assert {found.judged(name)["version"] for name in ("asking", "giving")} == {"2.0"}

@@ -140,7 +140,7 @@ def test_what_is_left_of_a_warm_process_ends_with_the_campaign(uv_bench: Bench) 
     assert left == []
 
 
-def test_a_warm_process_that_dies_costs_its_trial_alone(uv_bench: Bench) -> None:
+def test_what_a_warm_process_loses_runs_in_a_process_of_its_own(uv_bench: Bench) -> None:
     once = uv_bench.root / "once"
     declare(
         uv_bench,
@@ -153,8 +153,7 @@ def test_a_warm_process_that_dies_costs_its_trial_alone(uv_bench: Bench) -> None
     found = upgrade(uv_bench, "--jobs", "1")
     assert once.exists()
     outcomes = [one["outcome"] for one in found.trials]
-    assert outcomes[0] == "error"
-    assert set(outcomes[1:]) <= {"pass"}, found.out
+    assert outcomes == ["pass", "pass"], found.out
 
 
 def test_no_fork_no_warm_process(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from nox_envs import _loading, cli
+from nox_envs import _files, _loading, _process, cli, settings, starting, trying
+from nox_envs.commands import doctor, init
 from nox_envs.install import stamp
 
 if TYPE_CHECKING:
@@ -96,3 +98,55 @@ def test_completion_knows_each_command(capsys: pytest.CaptureFixture[str]) -> No
     text = capsys.readouterr().out
     assert all(f"        {command.NAME}) " in text for command in cli.COMMANDS)
     assert "clean) COMPREPLY=($(compgen -W '--help --noxfile --envdir --json --orphaned" in text
+
+
+def test_what_the_system_refuses_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> NoReturn:
+        raise OSError(5, "Input/output error", "/mnt/noxfile.py")
+
+    monkeypatch.setattr(doctor, "run", broken)
+    assert cli.main(["doctor"]) == 2
+    assert capsys.readouterr().err == "error: [Errno 5] Input/output error: '/mnt/noxfile.py'\n"
+
+
+def test_a_noxfile_that_cannot_be_written_is_not_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(init, "found_in", lambda _: SimpleNamespace(taken=(), left=()))
+    monkeypatch.setattr(starting, "noxfile", lambda _: "import nox\n")
+    words = ["init", "--json", "--noxfile", str(tmp_path / "noxfile.py")]
+    with monkeypatch.context() as patched:
+        patched.setattr(_files, "write_text", full)
+        assert cli.main(words) == 2
+    assert capsys.readouterr().out == ""
+    assert cli.main(words) == 0
+    assert '"written": true' in capsys.readouterr().out
+    assert (tmp_path / "noxfile.py").is_file()
+
+
+def test_the_report_of_a_campaign_has_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["upgrade", "--help"])
+    assert "--json FILE|-" in capsys.readouterr().out
+
+
+def test_virtualenv_looks_for_nothing_behind_our_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[Any], **_: object) -> _process.Completed:
+        commands.append([str(word) for word in command])
+        return _process.Completed(command=(), returncode=0, stdout="", stderr="")
+
+    monkeypatch.setattr(_process, "run", run)
+    monkeypatch.setattr(settings, "find_uv", lambda _: None)
+    this = f"{sys.version_info.major}.{sys.version_info.minor}"
+    trying.empty_environment(this, tmp_path / "env", variables={}, directory=tmp_path)
+    ((*_, virtualenv, quiet, option, _, _, _),) = commands
+    assert (virtualenv, quiet, option) == ("virtualenv", "--quiet", "--no-periodic-update")

@@ -582,6 +582,18 @@ def test_a_version_with_a_stage_is_that_of_the_environment(machine: Machine) -> 
     assert machine.asked == 1
 
 
+def test_the_memory_is_bounded(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discover, "_MOST", 2)
+    kept = machine.root / "memory"
+    for age, name in enumerate(("new", "older", "oldest")):
+        path = put(kept / name)
+        os.utime(path, (path.stat().st_mtime - 100 * (age + 1),) * 2)
+    machine.inspect(machine.environment("one"))
+    machine.inspect(machine.environment("one"))
+    assert machine.asked == 1
+    assert {path.name for path in kept.iterdir() if path.suffix != ".json"} == {"new"}
+
+
 def test_a_memory_that_cannot_be_written_is_none(machine: Machine) -> None:
     (machine.root / "memory").write_text("a file", encoding="utf-8")
     machine.inspect(machine.environment("one"))

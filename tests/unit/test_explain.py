@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ from packaging.tags import Tag
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from nox_envs.errors import LockInvalid, NoxEnvsError, ToolFailed
+from nox_envs.errors import BuildFailed, IndexUnreachable, LockInvalid, NoxEnvsError, ToolFailed
 from nox_envs.resolve.explain import explain
 from nox_envs.resolve.index import File, NotThere, Release, Releases, Unreachable
 from nox_envs.resolve.requests import Origin, Request
@@ -467,6 +467,45 @@ def test_a_build_that_cannot_fetch_its_backend_is_a_fault_of_the_network(words: 
     error = explained(words, asking("needsbuild"), index=Index({"no-such-backend-x": DOWN}))
     assert error.exit_code == 4
     assert error.detail.endswith("This says nothing about needsbuild 1.0.")
+
+
+FETCHES = {
+    "[6] Could not resolve hostname (Could not resolve host: index.crates.example)": (
+        "no such host"
+    ),
+    "fatal: unable to access 'https://git.example/x/': Could not resolve host: git.example": (
+        "no such host"
+    ),
+    "fatal: unable to access 'https://git.example/x/': The requested URL returned error: 503": (
+        "HTTP 503"
+    ),
+    "urllib.error.URLError: <urlopen error [Errno -3] Temporary failure in name resolution>": (
+        "no such host"
+    ),
+    "urllib.error.HTTPError: HTTP Error 502: Bad Gateway": "HTTP 502",
+    "pip._vendor.urllib3.exceptions.ReadTimeoutError: Read timed out.": "timed out",
+    "curl: (7) Failed to connect to example.org port 443 after 9 ms: Connection refused": (
+        "connection refused"
+    ),
+    # What is no fault of it, or none that a build died of.
+    "urllib.error.HTTPError: HTTP Error 404: Not Found": "",
+    "warning: spurious network error (3 tries remaining): [28] Timeout was reached": "",
+    "WARNING: Retrying (Retry(total=4)) after connection broken by 'Connection refused'": "",
+    "x.cpp:3: error: two-phase name resolution failed in 'TimeoutError'": "",
+}
+
+
+@pytest.mark.parametrize(("line", "reason"), FETCHES.items())
+@pytest.mark.parametrize("words", every("build-metadata"), ids=str)
+def test_a_build_that_cannot_fetch_something_has_not_failed(
+    words: Words, line: str, reason: str
+) -> None:
+    assert "on stderr" in words.text
+    said = replace(words, text=words.text.replace("on stderr", line))
+    error = explained(said, asking("needsbuild"))
+    assert isinstance(error, IndexUnreachable if reason else BuildFailed)
+    if isinstance(error, IndexUnreachable):
+        assert error.reason == reason
 
 
 @pytest.mark.parametrize("words", every("sync-404"), ids=str)

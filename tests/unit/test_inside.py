@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.pylock import Pylock
 
-from nox_envs import comparing
+from nox_envs import comparing, tending
 from nox_envs.errors import LockInvalid, UsageError
 from nox_envs.inside.cells import Orphan, Overview, Seen, Size, State
 from nox_envs.inside.cleaning import Cleaned, Doomed, Thing, Wish, chosen, parse_size
@@ -380,6 +380,13 @@ def test_what_goes(wish: Wish, names: str) -> None:
 )  # fmt: skip
 def test_sizes(text: str, size: int | None) -> None:
     assert parse_size(text) == size
+
+
+def test_places_that_another_nox_may_hold_are_no_cache(tmp_path: Path) -> None:
+    for name in ("slots", "wheels-v1", "campaigns/matrix-1"):
+        (tmp_path / name).mkdir(parents=True)
+    found, _ = tending.things(tmp_path, tmp_path, set())
+    assert {one.label: one.kind for one in found} == {"matrix-1": "campaign", "wheels-v1": "cache"}
 
 
 def test_what_was_removed() -> None:

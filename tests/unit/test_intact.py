@@ -114,6 +114,21 @@ def test_an_environment_that_is_gone_shares_nothing(env: Interpreter) -> None:
     assert intact.snapshot(env).files == {}
 
 
+def test_the_name_of_a_file_is_no_pattern(env: Interpreter, tmp_path: Path) -> None:
+    name = "lib/python3.11/site-packages/[id].js"
+    other = tmp_path / "other" / name.replace("3.11", "3.12")
+    for path in (env.prefix / name, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    other.write_text("content")
+    changed = intact.Change(
+        path=env.prefix / name,
+        distribution=None,
+        kind=Kind.CONTENT,
+        inode=other.stat().st_ino,
+    )
+    assert intact.has(tmp_path / "other", [changed], like=env.prefix)
+
+
 def test_only_what_stays_is_to_be_healed() -> None:
     lasting = {
         kind: intact.Change(path=Path("x"), distribution=None, kind=kind, inode=1).lasts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -103,6 +104,28 @@ def test_a_trial_is_one_line() -> None:
     assert tried(dict.fromkeys("dcba", ("1", "2"))) == "a 2, b 2 and 2 more"
 
 
+def test_of_many_releases_those_are_named_that_tell_a_trial_from_the_others() -> None:
+    every = dict.fromkeys("abcdefgh", ("1", "2"))
+    half = {name: every[name] for name in "abcd"}
+    assert tried(every) == "a 2, b 2 and 6 more"
+    assert tried(every, [every]) == "a 2, b 2 and 6 more"
+    assert tried({**half, "e": ("1", None)}, [every, half]) == "no e and 4 more"
+    assert tried(every, [half]) == "e 2, f 2 and 6 more"
+    assert tried({**half, "b": ("1", "1.5")}, [every, half]) == "b 1.5 and 3 more"
+    assert tried(half, [dict.fromkeys("abefgh", ("1", "2")), every]) == "c 2, d 2 and 2 more"
+    assert tried({"a": ("1", "2"), "z": ("1", "2")}, [half]) == "z 2 and a 2"
+
+
+def test_where_little_is_left_out_that_is_named() -> None:
+    every = dict.fromkeys("abcdefgh", ("1", "2"))
+    most = {name: every[name] for name in "acdefh"}
+    assert tried(most, [every, {}]) == "all 8 but b and g"
+    assert tried(most, [every, {"z": ("1", "2")}]) == "a 2, c 2 and 4 more"
+    assert tried({**most, "a": ("1", "3")}, [every, most]) == "a 3 and 5 more"
+    few = {name: every[name] for name in "ab"}
+    assert tried(few, [{**few, "c": ("1", "2")}]) == "a 2 and b 2"
+
+
 # -- the board ------------------------------------------------------------------------
 
 
@@ -115,6 +138,21 @@ def test_elsewhere_there_is_a_line_for_each_trial_that_has_ended() -> None:
     board.finished(trial("t5"))
     board.say("done")
     assert said == ["hello", "t4 test-3.11: all 7 at once: fail, 3 tests, 12 s", "done"]
+
+
+def test_a_line_names_what_the_last_trial_of_its_cell_did_not_have() -> None:
+    said: list[str] = []
+    every = dict.fromkeys("abcdefgh", ("1", "2"))
+    half, other = ({name: every[name] for name in names} for names in ("abcd", "abce"))
+    ran = [("t1", "x", half), ("t2", "y", every), ("t3", "x", other), ("t4", "x", {})]
+    with Board(said.append) as board:
+        for name, cell, changes in ran:
+            label = tried(changes) if changes else "good.txt"
+            board.started(name, cell, label)
+            board.finished(replace(PASSED, id=name, cell=cell, changes=changes))
+    assert [line.split(": ")[1] for line in said] == [
+        "a 2, b 2 and 2 more", "a 2, b 2 and 6 more", "e 2 and 3 more", "good.txt",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [Terminal, io.StringIO])

@@ -24,7 +24,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from nox_envs import _files, settings
+from nox_envs import _files, settings, toolbox
 from nox_envs._process import Completed, Refused
 from nox_envs.errors import BuildFailed, DeclarationError
 from nox_envs.install import project
@@ -229,6 +229,28 @@ def test_it_does_not_grow_for_ever(
     put(memory(tmp_path), BETA)
     names = sorted(path.name[0] for path in memory(tmp_path).directory.glob("*.toml"))
     assert "".join(names) == left
+
+
+def test_what_is_to_be_remembered_for_longer_is_not_too_old(tmp_path: Path) -> None:
+    month = 30 * 24 * 3600
+    path = put(memory(tmp_path), BETA, key="1" * 64)
+    os.utime(path, (time.time() - month / 2,) * 2)
+    put(replace(memory(tmp_path), seconds=month), BETA)
+    assert path.exists()
+
+
+@pytest.mark.parametrize(("duration", "stays"), [("2 days", True), ("1 hour", False)])
+def test_wheels_stay_for_as_long_as_they_are_remembered(
+    duration: str, tmp_path: Path, *, stays: bool
+) -> None:
+    shelf = tmp_path / "wheels-v1" / "earlier"
+    shelf.mkdir(parents=True)
+    os.utime(shelf, (time.time() - 30 * 3600,) * 2)
+    job: Any = SimpleNamespace(cache=tmp_path, run="now")
+    variables = {"NOX_ENVS_REMEMBER": duration}
+    tools = toolbox.Toolbox(job=job, variables=variables, scratch=tmp_path)
+    tools.forget_old_runs()
+    assert shelf.exists() == stays
 
 
 def test_a_place_that_cannot_be_written_to_is_no_fault(tmp_path: Path) -> None:

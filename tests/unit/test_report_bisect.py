@@ -452,22 +452,58 @@ def test_a_failure_that_changes_later_on() -> None:
             "company",
             (
                 "werkzeug itself is not to blame: 2.3.8 fails in the same way with six 1 -> 2.\n"
-                "  Which of them is it?   nox -s culprit\n"
+                "  Which of them is it?   nox -s culprit -- "
+                "--good .nox/bisect-1/locks/pylock.t1.toml "
+                "--bad .nox/bisect-1/locks/pylock.t3.toml --only test-3.11\n"
             ),
         ),
         (
             "",
             (
                 "Not werkzeug alone was moved: six 1 -> 2. Which of them breaks you was not told "
-                "apart.\n  Which of them is it?   nox -s culprit\n"
+                "apart.\n  Which of them is it?   nox -s culprit -- --good "
             ),
         ),
     ],
 )
 def test_what_moved_with_it(blame: Any, sentence: str) -> None:
-    text = told(report(replace(FOUND, moved={"six": ("1", "2")}, blame=blame)))
+    text = told(moving(blame))
     assert sentence in text
     assert "No other package" not in text
+
+
+def moving(blame: Any, **facts: Any) -> BisectReport:
+    """The first bad release moves another package, and both sides of the border were run."""
+    ran = [
+        ("t9", "test-3.12", Outcome.PASS, "2.3.8"),
+        ("t8", "test-3.11", Outcome.FAIL, "2.3.8"),
+        ("t7", "test-3.11", Outcome.PASS, "2.3.8"),
+        ("t2", "test-3.11", Outcome.ERROR, "3.0.0"),
+        ("t1", "test-3.11", Outcome.PASS, "2.3.8"),
+        ("t3", "test-3.11", Outcome.FAIL, "3.0.0"),
+        ("t4", "test-3.11", Outcome.FAIL, "3.0.0"),
+    ]
+    trials = tuple(
+        Trial(id=name, cell=cell, python="3.11", outcome=outcome,
+              changes={"werkzeug": ("2.2.3", release)}, lock=f"locks/pylock.{name}.toml")
+        for name, cell, outcome, release in ran
+    )  # fmt: skip
+    found = replace(
+        FOUND, moved={"six": ("1", "2")}, blame=blame, trials=("t1", "t2", "t3", "t4", "t8")
+    )
+    return report(found, **{"trials": trials, **facts})
+
+
+def test_the_two_locks_to_look_between() -> None:
+    alone = moving("", columns={"test-3.11": "3.11"})
+    one = replace(alone, result={"test-3.11": alone.result["test-3.11"]})
+    assert "--bad .nox/bisect-1/locks/pylock.t3.toml\n" in told(one)
+    assert "--good '/a b/locks/pylock.t1.toml' --bad" in told(replace(one, directory="/a b"))
+    first, *rest = alone.trials[4:]
+    unmoved = replace(one, trials=(replace(first, changes={}), *rest))
+    current = replace(one.result["test-3.11"], current="2.3.8")
+    assert "pylock.t1.toml --bad" in told(replace(unmoved, result={"test-3.11": current}))
+    assert "Which of them is it?" not in told(moving("", trials=()))
 
 
 def test_the_next_question() -> None:

@@ -112,7 +112,7 @@ urllib3 1.26.20 -> 2.2.1 breaks 1 test.
   tests/test_a.py::test_a   AttributeError: |
   Which release did it?   nox -s bisect -- urllib3
   Proven by t2 (fail) and t5 (pass).
-9 packages changed since 2026-10-01; innocent: botocore and requests.
+9 packages changed since 2026-10-01; innocent: botocore and requests, and 6 that nobody declares.
 
 Report and logs: .nox/culprit-1
 """
@@ -135,7 +135,8 @@ add `urllib3<2` to requirements.txt
 - Which release did it?   `nox -s bisect -- urllib3`
 - Proven by t2 (fail) and t5 (pass).
 
-**9 packages changed since 2026-10-01**; innocent: botocore and requests.
+**9 packages changed since 2026-10-01**; innocent: botocore and requests, \
+and 6 that nobody declares.
 
 Report and logs: `.nox/culprit-1`
 """
@@ -348,10 +349,14 @@ def test_a_cure_that_takes_more_than_the_culprits() -> None:
 
 def test_many_innocents_are_counted() -> None:
     many = tuple(f"p{number:02}" for number in range(12))
-    subject = report(replace(FOUND, innocent=many))
+    subject = report(replace(FOUND, innocent=many, differing=13))
     assert "innocent: p00, p01, p02, p03, p04, p05, p06 and 5 more.\n" in told(subject)
     assert "p10 and p11." in as_markdown.render(subject)
     assert "\nChanged and innocent: requests.\n" in told(report(NOBODY))
+    back = {"urllib3": "1.26.20", "idna": None}
+    others = told(report(replace(FOUND, innocent=(), cure=back)))
+    assert "since 2026-10-01; innocent: 7 that nobody declares.\n" in others
+    assert "nobody declares" not in told(report(replace(FOUND, cure={})))
 
 
 def test_what_to_write_is_said_for_each_column() -> None:

@@ -122,6 +122,17 @@ Report and logs: .nox/floors-1
     )
 
 
+def test_an_interrupted_search_says_how_far_it_came() -> None:
+    begun = fails("a", "1.0", true_floor="1.4", reason="1 test fails")
+    waiting = fails("b", "1.0", reason="1 test fails")
+    done = replace(FALSE, name="c")
+    text = told(report((begun, waiting, done), status="interrupted"))
+    assert "the search is not finished, 1.4 is the lowest that has passed so far." in text
+    assert "b 1.0 fails: 1 test fails; the search is not finished." in text
+    assert "21.3 is the lowest that was proven to pass." in text
+    assert "no release that passes" not in text
+
+
 def test_the_markdown() -> None:
     assert as_markdown.render(BROKEN) == (
         """\

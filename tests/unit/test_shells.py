@@ -45,15 +45,17 @@ def test_zsh_reads_the_files_of_the_user_first() -> None:
 
 
 def test_fish() -> None:
-    program, option, lines = started("/usr/bin/fish").command
-    assert (program, option) == ("/usr/bin/fish", "--init-command")
-    assert "set -gx PATH '/env/bin' '/usr/bin'; " in lines
-    assert r"set -gx MODE 'it\'s on'; " in lines
+    found = started("/usr/bin/fish")
+    assert found.command == ("/usr/bin/fish", "--init-command", "source '/place/init.fish'")
+    lines = found.files["init.fish"].splitlines()
+    assert "set -gx PATH '/env/bin' '/usr/bin'" in lines
+    assert r"set -gx MODE 'it\'s on'" in lines
 
 
 def test_powershell_and_cmd() -> None:
-    lines = started(r"C:\Program Files\PowerShell\7\pwsh.exe").command[-1]
-    assert "${env:MODE} = 'it''s on'; " in lines
+    found = started(r"C:\Program Files\PowerShell\7\pwsh.exe")
+    assert found.command[-1].endswith("-LiteralPath '/place/init.ps1')")
+    assert "${env:MODE} = 'it''s on'" in found.files["init.ps1"].splitlines()
     found = started(r"C:\Windows\System32\cmd.exe", name="test")
     assert found.command[1:] == ("/K", "prompt (test) $P$G")
     assert found.variables == VARIABLES
@@ -63,6 +65,26 @@ def test_another_shell_is_told_by_its_variable() -> None:
     found = started("/bin/dash", ENV="/home/me/.shrc")
     assert found.variables["ENV"] == "/place/shrc"
     assert found.files["shrc"].startswith("[ -f /home/me/.shrc ] && . /home/me/.shrc\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "dash", "pwsh", "powershell", "cmd.exe"])
+def test_values_are_not_in_the_list_of_processes(shell: str) -> None:
+    found = opened(
+        shell,
+        name="test",
+        variables={**VARIABLES, "TOKEN": "hunter2"},
+        declared={"TOKEN": "hunter2"},
+        place=PurePosixPath("/place"),
+    )
+    assert "hunter2" not in " ".join(found.command)
+    assert found.variables["TOKEN"] == "hunter2"
+
+
+def test_no_quote_of_powershell_ends_a_value() -> None:
+    found = opened(
+        "pwsh", name="t", variables={}, declared={"A": "\u2019; x"}, place=PurePosixPath()
+    )
+    assert "${env:A} = '\u2019\u2019; x'" in found.files["init.ps1"]
 
 
 @pytest.mark.parametrize(

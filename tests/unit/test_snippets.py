@@ -202,7 +202,7 @@ def test_nothing_is_loaded_that_is_not_named(base: Path, tmp_path: Path, package
     write(package / "explosive.py", "raise AssertionError('it was loaded')")
     offer(package, "explosive", boom="explosive:TEXT")
     assert found(base, "text:web") == ["text:web"]
-    with pytest.raises(AssertionError, match="it was loaded"):
+    with pytest.raises(DeclarationError, match="it was loaded"):
         Snippets(base=base).find("boom")
 
 
@@ -242,6 +242,23 @@ def test_a_file_that_is_no_table(base: Path) -> None:
     assert refused(base, "empty.toml") == [": empty.toml has no sessions"]
     write(base / "top.toml", 'campaigns = ["x"]\n[sessions.x]\nrun = []')
     assert refused(base, "top.toml") == ["top.toml, campaigns: is not known"]
+
+
+def test_a_file_that_is_not_utf_8(base: Path) -> None:
+    (base / "x.toml").write_bytes(b'[sessions.a]\ndescription = "\xff"\n')
+    (problem,) = refused(base, "x.toml")
+    assert problem.startswith(": x.toml is not valid TOML")
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "import nowhere_at_all", "def ("])
+def test_code_that_fails_is_a_mistake(base: Path, tmp_path: Path, package: Path, text: str) -> None:
+    write(base / "x.py", text)
+    (problem,) = refused(base, "x.py:web")
+    assert problem.startswith(": x.py cannot be imported: ")
+    write(tmp_path / "site" / "broken_offer.py", text)
+    offer(package, "broken", broken="broken_offer:web")
+    (problem,) = refused(base, "broken")
+    assert problem.startswith(": broken cannot be imported: ")
 
 
 def test_all_mistakes_of_a_snippet_have_their_place(base: Path) -> None:

@@ -62,7 +62,9 @@ def test_a_modern_project() -> None:
     files = {"pyproject.toml": PROJECT.format(classifiers="")}
     found = begun(files)
     assert declared(found, files) == {"python": ["3.11", "3.12"], "groups": ["test"]}
-    assert noxfile(found).startswith('# /// script\n# dependencies = ["nox", "nox-envs[uv]"]\n# ///\n')
+    assert noxfile(found).startswith(
+        '# /// script\n# dependencies = ["nox", "nox-envs[uv]"]\n# ///\n'
+    )
     assert '    session.run("pytest", *session.posargs)\n' in noxfile(found)
     assert found.taken == ("pyproject.toml",)
 

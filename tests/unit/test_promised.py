@@ -1,0 +1,68 @@
+"""What the lowest releases are resolved of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from nox_envs.gather import Gathered
+from nox_envs.resolve.requests import Origin, Request, Wanted
+from nox_envs.upgrade.promised import Bound, lower_bound, lowest_of
+
+
+def asked(*lines: str, declared: dict[str, Origin]) -> list[Request]:
+    """What a resolver is asked for where a project promises these lines."""
+    found: list[Request] = []
+
+    def resolve(gathered: Gathered, *_: Any, **__: Any) -> Any:
+        assert gathered.wanted.resolution == "lowest-direct"
+        found.extend(gathered.wanted.requests)
+        return SimpleNamespace(pins={})
+
+    own = Gathered(
+        wanted=Wanted(interpreter=cast("Any", None), requests=()),
+        project=None,
+        installs_project=False,
+        extras=(),
+        lowest=(),
+        directory=Path(),
+        pyproject=None,
+    )
+    requirements = [Requirement(line) for line in lines]
+    column = SimpleNamespace(
+        gathered=own,
+        planner=SimpleNamespace(resolve=resolve),
+        declared={
+            canonicalize_name(name): (Request(requirement=Requirement(name), origin=origin),)
+            for name, origin in declared.items()
+        },
+    )
+    bounds = {
+        one.name: Bound(requirement=one, declared=lower_bound(one.specifier))
+        for one in requirements
+    }
+    lowest_of(cast("Any", column), bounds)
+    return found
+
+
+def test_only_what_has_a_lower_bound_is_asked_for() -> None:
+    found = asked("a[x]>=1", "b[y]<3", "c", declared={})
+    assert [(str(one.requirement), one.constraint) for one in found] == [
+        ("a[x]>=1", False),
+        ("b<3", True),
+        ("c", True),
+    ]
+
+
+def test_nothing_is_resolved_where_nothing_is_promised() -> None:
+    assert asked("b<3", "c", declared={}) == []
+
+
+def test_each_has_its_own_place() -> None:
+    origin = Origin(file="pyproject.toml", line=9, text="a>=1")
+    found = asked("a>=1", "b>=2", declared={"a": origin})
+    assert [str(one.origin) for one in found] == ["pyproject.toml:9   a>=1", "the project   b>=2"]
