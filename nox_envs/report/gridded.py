@@ -195,7 +195,7 @@ class _Words:
         cells = self.report.cells.values()
         total, red, undecided = len(cells), len(self.red), len(self.open)
         if not total:
-            return "Nothing to run: no cell that was chosen failed in the last run."
+            return "Nothing to run: no cell that was chosen failed when last run."
         rest = [f"{undecided} could not be tested"] if undecided and red else []
         rest += [f"{len(self.left)} {_was(self.left)} not run"] if self.left else []
         if red:

@@ -218,7 +218,7 @@ def _parser(session: str, kind: Kind) -> argparse.ArgumentParser:
     if kind == "matrix":
         add("--fail-fast", action="store_true", help="stop at the first cell that fails")
         add("--rerun-failed", action="store_true",
-            help="only cells that did not pass in the last run")  # fmt: skip
+            help="only cells that did not pass when last run")  # fmt: skip
     else:
         _add_search(add)
     add("--cooldown", default=None, metavar='"7 days"', help="leave younger releases aside")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["last_matrix", "note_seconds", "seconds"]
+__all__ = ["last_cells", "note_seconds", "seconds"]
 
 
 def __dir__() -> list[str]:
@@ -43,8 +43,8 @@ def note_seconds(cache: Path, taken: Mapping[str, float]) -> None:
         _files.write_text(cache / _SECONDS, json.dumps(dict(kept)))
 
 
-def last_matrix(own: Path) -> Mapping[str, Any] | None:
-    """The report of the last matrix before this one; None where there is none.
+def last_cells(own: Path) -> Mapping[str, Any] | None:
+    """What each cell showed in the last matrix that asked about it; None where there was none.
 
     `own` is the directory of this one, whose name tells what its session is called.
     """
@@ -55,7 +55,12 @@ def last_matrix(own: Path) -> Mapping[str, Any] | None:
             found = _read(path)
             if found.get("kind") == "matrix" and isinstance(found.get("cells"), dict):
                 reports.append((str(found.get("started")), path.parent.name, found))
-    return max(reports, key=lambda one: one[:2])[2] if reports else None
+    if not reports:
+        return None
+    cells: dict[str, Any] = {}
+    for _, _, report in sorted(reports, key=lambda one: one[:2]):
+        cells.update(report["cells"])
+    return cells
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -172,14 +172,14 @@ class Sweep:
         """The cells that are asked about: with `--rerun-failed` those that did not pass."""
         if not self._options.rerun_failed:
             return self.places
-        last = past.last_matrix(self._trials.place.directory)
+        last = past.last_cells(self._trials.place.directory)
         if last is None:
             self._say("No earlier run is remembered: all cells are run.")
             return self.places
-        left = {name for name, one in last["cells"].items() if _is_left(one)}
+        left = {name for name, one in last.items() if _is_left(one)}
         chosen = tuple(place for place in self.places if place.name in left)
         if chosen:
-            self._say(f"{count(len(chosen), 'cell')} of the last run did not pass.")
+            self._say(f"{count(len(chosen), 'cell')} did not pass when last run.")
         return chosen
 
     # -- threads

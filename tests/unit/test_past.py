@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nox_envs.upgrade.past import last_matrix, note_seconds, seconds
+from nox_envs.upgrade.past import last_cells, note_seconds, seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +39,9 @@ def campaign(campaigns: Path, name: str, **facts: Any) -> Path:
     return directory
 
 
-def test_the_last_matrix_of_the_same_session(tmp_path: Path) -> None:
+def test_the_last_cells_of_the_same_session(tmp_path: Path) -> None:
     own = tmp_path / "matrix-20261121-100000"
-    assert last_matrix(own) is None
+    assert last_cells(own) is None
     campaign(tmp_path, "matrix-20261121-090000", cells={"a": {}})
     campaign(tmp_path, "matrix-20261121-090000-2", cells={"b": {}})
     campaign(tmp_path, "matrix-20261120-090000", started="2026-11-20T09:00:00Z")
@@ -49,6 +49,4 @@ def test_the_last_matrix_of_the_same_session(tmp_path: Path) -> None:
     campaign(tmp_path, "matrix-20261121-095000", kind="floors", started="2026-11-21T09:50:00Z")
     campaign(tmp_path, "matrix-20261121-095100", cells=[], started="2026-11-21T09:51:00Z")
     campaign(tmp_path, own.name, started="2026-11-21T10:00:00Z")
-    found = last_matrix(own)
-    assert found is not None
-    assert found["cells"] == {"b": {}}
+    assert last_cells(own) == {"a": {}, "b": {}}

@@ -281,7 +281,7 @@ OFFLINE = {"test-3.14": "Python 3.14 is not on this machine"}
         ),
         (
             report({}, sessions=("test",)),
-            "Nothing to run: no cell that was chosen failed in the last run.",
+            "Nothing to run: no cell that was chosen failed when last run.",
         ),
         (report(cells(ERROR), status="error", error="no index"), "Cannot tell: no index."),
         (
