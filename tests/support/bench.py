@@ -70,6 +70,8 @@ class Bench:
             "NOX_ENVS_INSTALLER": self.tool,
             # Most tests change the index and look at once; what is remembered has its own.
             "NOX_ENVS_REMEMBER": "0",
+            # `NOX_ENVS_WORKERS=0 pytest tests/process` has every trial start a nox of its own.
+            "NOX_ENVS_WORKERS": os.environ.get("NOX_ENVS_WORKERS", ""),
             **self.extra,
         }
 
