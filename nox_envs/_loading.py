@@ -58,6 +58,8 @@ class Loaded:
     path: Path
     environments: Path
     """Where nox makes environments: `.nox`."""
+    envdir: str | None
+    """The same as nox was told, if it was."""
     cells: tuple[DeclaredCell, ...]
     """Those of sessions that are declared with nox-envs, in the order of the noxfile."""
 
@@ -132,7 +134,7 @@ def load(noxfile: str, envdir: str | None = None) -> Loaded:
         manifest = tasks.discover_manifest(module, config)
         directory = Path(os.fspath(config.envdir)).absolute()
         cells = tuple(_cells(manifest))
-    return Loaded(path=path, environments=directory, cells=cells)
+    return Loaded(path=path, environments=directory, envdir=envdir, cells=cells)
 
 
 def _config() -> Any:

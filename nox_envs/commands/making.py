@@ -27,7 +27,9 @@ def make(loaded: Loaded, one: DeclaredCell) -> None:
     """
     command = [
         sys.executable, "-m", "nox", "--noxfile", str(loaded.path), "--session", one.name,
-        "--envdir", str(loaded.environments), "--reuse-venv", "yes", "--install-only",
+        "--reuse-venv", "yes", "--install-only",
     ]  # fmt: skip
+    if loaded.envdir:  # nox shortens the names of environments by the length of that.
+        command += ["--envdir", loaded.envdir]
     if _process.attend(command, env=dict(os.environ), cwd=Path.cwd(), aside=True) != 0:
         raise UsageError(problem=f"{one.name} has no environment: nox says why, above")

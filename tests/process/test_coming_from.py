@@ -40,6 +40,8 @@ if __name__ == "__main__":
 RUFF = "def main():\n    print('All checks passed!')\n"
 POETRY_CORE = "from setuptools.build_meta import *\n"
 DIFFERS = (
+    # nox calls it after the program that it found: python, python3 or python3.11.
+    (r"using python[\d.]*", "using python"),
     (r" \(?(?:in|took) (?:an? |[\d.]+ )\w+\)?\.?$", ""),
     (r" (?:in|took) (?:an? |[\d.]+ )\w+\.?$|\.$", ""),
     (r"\d+:\d+ today \(.*?\)|made with .*|/\S+/(?=\.nox)|-\d{8}-\d{6}", ""),

@@ -283,7 +283,7 @@ def test_what_passed_last_is_the_good_state_unless_one_is_named(uv_bench: Bench)
     assert upgrade(uv_bench).verdicts() == {"a": "breaks"}
     uv_bench.write("requirements.txt", "a==2.0\n")
     found = culprit(uv_bench)
-    assert "a 2.0 breaks you, 1.0 does not" in found.out
+    assert "a 2.x breaks you, 1.0 does not" in found.out
     lock = found.report["good"]
     assert (uv_bench.project / lock).is_file()
     assert found.report["cure"] == {"a": "1.0"}
@@ -308,7 +308,7 @@ def test_a_commit_is_a_state_and_the_repository_stays_as_it_is(uv_bench: Bench) 
     git(uv_bench, "add", "staged.txt")
     before = repository()
     found = culprit(uv_bench, "--good", "git:v1")
-    assert "a 2.0 breaks you, 1.0 does not" in found.out
+    assert "a 2.x breaks you, 1.0 does not" in found.out
     assert found.report["good"] == "git:v1"
     assert repository() == before
 

@@ -35,7 +35,9 @@ def orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             isolation="detect", sources={}, inputs="", lock="", tool="uv", token="t", made="",
         ),
     )  # fmt: skip
-    loaded = _loading.Loaded(path=tmp_path / "noxfile.py", environments=tmp_path / ".nox", cells=())
+    loaded = _loading.Loaded(
+        path=tmp_path / "noxfile.py", environments=tmp_path / ".nox", envdir=None, cells=()
+    )
     monkeypatch.setattr(_loading, "load", lambda *_: loaded)
     return place
 
