@@ -42,6 +42,10 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_HOLDING: frozenset[Kind] = frozenset({"upgrade", "bisect"})
+"""Campaigns that try other releases than those that the files, or the command line, name."""
+
+
 def run(
     kind: Kind, name: str, session: nox.Session, sessions: Sequence[Any], hold: Sequence[str]
 ) -> None:
@@ -59,13 +63,14 @@ def run(
                 problem=f"{name} needs environments, and --no-venv makes none",
                 advice=("run it without --no-venv",),
             )
+        held = reading.held(hold) if kind in _HOLDING else {}
         conduct = _conduct(
             kind,
             name,
             session=session,
             sessions=sessions,
             options=options,
-            held=reading.held(hold),
+            held=held,
         )
         if kind == "lock":
             _lock(conduct, session)
@@ -79,7 +84,7 @@ def run(
                 session=session,
                 sessions=sessions,
                 options=options,
-                held=reading.held(hold),
+                held=held,
             )
         if kind == "bisect" and len(options.asked) != 1:
             raise _not_one_package(name, session, len(options.asked))

@@ -31,7 +31,7 @@ from nox_envs.upgrade.quests import Pins, Result, Want
 from nox_envs.upgrade.threads import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from nox_envs.lock import Lock
     from nox_envs.outcome import Changes
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.trials import Shown, Trials
 
-__all__ = ["VERDICTS", "Bench", "near", "outcome_of", "reason_of"]
+__all__ = ["VERDICTS", "Bench", "held_at", "near", "outcome_of", "reason_of", "unknown_hold"]
 
 
 def __dir__() -> list[str]:
@@ -581,6 +581,30 @@ def _range(one: Version, other: Version) -> SpecifierSet:
 
 def _text(version: Version | None) -> str | None:
     return None if version is None else str(version)
+
+
+def held_at(
+    column: Column, hold: Mapping[NormalizedName, SpecifierSet]
+) -> dict[NormalizedName, SpecifierSet]:
+    """Where what is held stays on a column: within its limit, or where it is."""
+    pins = column.current.pins
+    there = {name: pins[name] for name in hold if name in pins}
+    return {
+        name: hold[name] or _exactly(version)
+        for name, version in there.items() if version is not None
+    }  # fmt: skip
+
+
+def unknown_hold(hold: Collection[NormalizedName], columns: Iterable[Column]) -> UsageError | None:
+    """What to say of a name that holds nothing anywhere."""
+    every = [column.current.pins for column in columns]
+    for name in hold if every else ():
+        if not any(name in pins for pins in every):
+            return UsageError(
+                problem=f"{name} is to be held, and is not among the {len(every[0])} packages",
+                advice=(near(name, every[0]),),
+            )
+    return None
 
 
 def near(name: str, pins: Mapping[NormalizedName, object]) -> str:

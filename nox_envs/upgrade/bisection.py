@@ -21,7 +21,7 @@ from nox_envs.errors import (
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Bisected, BisectReport, Newest
 from nox_envs.resolve.index import NotThere, Unreachable
-from nox_envs.upgrade.bench import Bench, near
+from nox_envs.upgrade.bench import Bench, held_at, near, unknown_hold
 from nox_envs.upgrade.bisect import Ask, Bisect
 from nox_envs.upgrade.drive import Driver
 from nox_envs.upgrade.quests import Result, SetQuest, Want
@@ -203,12 +203,8 @@ class Bisection:
 
     def _prepare(self, column: Column) -> _Line:
         name, options = self._name, self._options
-        pins = column.current.pins
-        holds = {
-            each: limit or SpecifierSet(f"=={pins[each]}")
-            for each, limit in options.hold.items()
-            if each != name and pins.get(each) is not None
-        }
+        others = {each: limit for each, limit in options.hold.items() if each != name}
+        holds = held_at(column, others)
         bench = Bench(column, self._trials, options, frees_others=True, held=holds)
         if options.asked[name]:
             raise UsageError(
@@ -288,13 +284,9 @@ class Bisection:
 
     def _refuse_unknown_holds(self) -> None:
         """A name that holds nothing anywhere is a mistake."""
-        for name in self._options.hold:
-            pins = [line.bench.column.current.pins for line in self.lines.values()]
-            if pins and not any(name in one for one in pins):
-                self._driver.failed[next(iter(self.lines))] = UsageError(
-                    problem=f"{name} is to be held, and is not among the {len(pins[0])} packages",
-                    advice=(near(name, pins[0]),),
-                )
+        columns = (line.bench.column for line in self.lines.values())
+        if unknown := unknown_hold(self._options.hold, columns):
+            self._driver.failed[next(iter(self.lines))] = unknown
 
     def _tell_hindered(self) -> None:
         """Say which releases were not tested because of what is held."""

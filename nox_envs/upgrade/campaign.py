@@ -14,7 +14,7 @@ from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report import progress
 from nox_envs.report.columns import columns
 from nox_envs.report.facts import Baseline
-from nox_envs.upgrade.bench import Bench, near
+from nox_envs.upgrade.bench import Bench, near, unknown_hold
 from nox_envs.upgrade.culprit import Culprit
 from nox_envs.upgrade.drive import Driver
 from nox_envs.upgrade.quests import (
@@ -199,13 +199,9 @@ class Campaign:
 
     def _refuse_unknown_holds(self, planned: Mapping[str, Bench]) -> None:
         """A name that holds nothing anywhere is a mistake."""
-        for name in self._options.hold:
-            pins = [bench.column.current.pins for bench in planned.values()]
-            if planned and not any(name in one for one in pins):
-                self._driver.failed[next(iter(planned))] = UsageError(
-                    problem=f"{name} is to be held, and is not among the {len(pins[0])} packages",
-                    advice=(near(name, pins[0]),),
-                )
+        columns = (bench.column for bench in planned.values())
+        if unknown := unknown_hold(self._options.hold, columns):
+            self._driver.failed[next(iter(planned))] = unknown
 
     def _search(self) -> None:
         """The baselines, everything at once, and the search where that does not pass."""

@@ -36,7 +36,7 @@ class Culprit:
     """Find what makes B fail, among the names in which it differs from A, and what cures it.
 
     Claim where `found`: A with a culprit and its closure shows the failure that B shows, and
-    without it does not; B without `cure` passed twice, and no member of the cure can be left out, nor a linked pair.
+    without it does not; B without `cure` passed `proofs` times, and no member of the cure can be left out, nor a linked pair.
     These are two sets: of a pair that fails only together either one is a cure, and of two that
     fail each alone both are needed. Other failures, and what cannot be tested, prove nothing.
 
@@ -46,14 +46,20 @@ class Culprit:
     """
 
     def __init__(
-        self, differing: Sequence[str], *, jobs: int = 1, max_trials: int | None = None
+        self,
+        differing: Sequence[str],
+        *,
+        jobs: int = 1,
+        max_trials: int | None = None,
+        proofs: int = _PROOFS,
     ) -> None:
         self._names = tuple(dict.fromkeys(differing))
-        self._mind = _Mind(self._names, None)
+        self._proofs = proofs
+        self._mind = _Mind(self._names, None, proofs=proofs)
         self._closures: Closures | None = None
         self._rounds = Rounds[Ask](
             self._mind,
-            lambda: _Mind(self._names, self._closures),
+            lambda: _Mind(self._names, self._closures, proofs=proofs),
             jobs=jobs,
             max_trials=max_trials,
         )
@@ -62,7 +68,8 @@ class Culprit:
     def bound(self) -> int:
         n = len(self._names)
         singles = n * (n + 1) // 2
-        return RUNS * (2 + singles + 2 * GUESSES * n + (n + 1) * (singles + n * n * (n + 4)))
+        runs = max(RUNS, self._proofs)
+        return runs * (2 + singles + 2 * GUESSES * n + (n + 1) * (singles + n * n * (n + 4)))
 
     @property
     def wants_closures(self) -> bool:
@@ -164,8 +171,9 @@ class Culprit:
 class _Mind:
     """The steps of the search, for one worker."""
 
-    def __init__(self, names: Sequence[str], closures: Closures | None) -> None:
+    def __init__(self, names: Sequence[str], closures: Closures | None, *, proofs: int) -> None:
         self.tally = Tally()
+        self._proofs = proofs
         self.closures = closures or Closures(names, {})
         self.wants_closures = False
         self.status: Status = "inconclusive"
@@ -259,10 +267,10 @@ class _Mind:
         return safe
 
     def _prove(self, names: Names) -> Steps[bool]:
-        """Have a set pass twice; False if it turns out flaky."""
+        """Have a set pass as often as it should; False if it turns out flaky."""
         tally = self.tally
-        while not tally.reds(names) and len(tally.passes(names)) < _PROOFS:
-            if tally.attempts(names) >= RUNS:
+        while not tally.reds(names) and len(tally.passes(names)) < self._proofs:
+            if tally.attempts(names) >= max(RUNS, self._proofs):
                 return False
             yield (tally.again(names),)
         yield from tally.settle(names)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
-from nox_envs.errors import IndexUnreachable, NeedsUv, NoxEnvsError
+from nox_envs.errors import IndexUnreachable, NeedsUv, NoxEnvsError, UsageError
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Floor, FloorsReport
 from nox_envs.report.words import count
 from nox_envs.resolve.index import NotThere, Unreachable, lowest
-from nox_envs.upgrade.bench import Bench, outcome_of, reason_of
+from nox_envs.upgrade.bench import Bench, held_at, outcome_of, reason_of, unknown_hold
 from nox_envs.upgrade.campaign import Patient, Work, baseline_of
 from nox_envs.upgrade.candidates import Prospect
 from nox_envs.upgrade.drive import Driver
@@ -154,6 +154,9 @@ class Floors:
     def run(self) -> None:
         """Find out which hold. Raises nothing for what a trial may show."""
         self.works = list(self._driver.plan().values())
+        columns = (work.bench.column for work in self.works)
+        if unknown := unknown_hold(self._options.hold, columns):
+            self._driver.failed[self.works[0].name] = unknown
         if self.failed or not self.works:
             return
         for work in self.works:
@@ -249,12 +252,22 @@ class Floors:
     def _prepare(self, column: Column) -> _Bottom:
         if column.planner.tools.uv is None:
             raise NeedsUv(what="floors", reason="pip always takes the highest release that fits.")
-        bounds = bounds_of(column, self._options.asked)
+        holds = held_at(column, self._options.hold)
+        bounds = {
+            name: bound
+            for name, bound in bounds_of(column, self._options.asked).items()
+            if name not in holds
+        }
+        if not bounds:
+            raise UsageError(
+                problem=f"all that {column.name} could lower is held",
+                advice=("leave a --hold out",),
+            )
         bounded = {name: one for name, one in bounds.items() if one.declared is not None}
         releases = side_by_side(
             column.releases, [canonicalize_name(name) for name in bounded], at_once=_LOOKS
         )
-        bench = Bench(column, self._trials, self._options)
+        bench = Bench(column, self._trials, self._options, held=holds)
         admission = column.admission(prerelease=self._options.pre)
         lowered = self._lowered(column, bounds)
         for name, bound in bounded.items():
@@ -340,7 +353,7 @@ class Floors:
             **header,
             sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
             status=self._status(floors, interrupted=interrupted),
-            mode="keep",
+            mode=self._options.mode or "keep",
             columns={place.name: place.python for place in self.places},
             baseline=baseline,
             error="; ".join(dict.fromkeys(error.summary for error in self.failed.values())),

@@ -13,7 +13,7 @@ from nox_envs.errors import NoxEnvsError, UsageError
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Blamed, CulpritReport, Guilty
 from nox_envs.resolve.index import NotThere, Unreachable
-from nox_envs.upgrade.bench import Bench
+from nox_envs.upgrade.bench import Bench, near
 from nox_envs.upgrade.bisect import Bisect
 from nox_envs.upgrade.bisection import BisectQuest
 from nox_envs.upgrade.bounds import requirement as shortest
@@ -22,7 +22,7 @@ from nox_envs.upgrade.column import Column
 from nox_envs.upgrade.culprit import Culprit
 from nox_envs.upgrade.drive import Driver
 from nox_envs.upgrade.quests import AskQuest
-from nox_envs.upgrade.states import GONE, Between, States, completed, exactly
+from nox_envs.upgrade.states import GONE, Between, Holds, States, completed, exactly
 from nox_envs.upgrade.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ __all__ = ["Inquest"]
 
 def __dir__() -> list[str]:
     return __all__
+
+
+_PROOFS = 2
+"""How often a cure has to pass, where nobody says it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,6 +94,7 @@ class Inquest:
             campaigns=cache / "campaigns",
             variables=trials.place.variables,
             temporary=trials.place.temporary,
+            mode=options.mode,
         )
         self._driver = Driver(places, trials=trials, cache=cache, prepare=self._prepare)
 
@@ -123,11 +128,19 @@ class Inquest:
 
     def _prepare(self, column: Column) -> _Case:
         options = self._options
+        if options.pre:
+            column = _with_prereleases(column)
+        limits = {name: limit for name, limit in options.hold.items() if limit}
+        holds = Holds(limits=limits)
         if options.good is None:
             label, good = self._states.last_that_passed(column)
+            good = holds.hold(good, label)
         else:
-            label, good = options.good, self._states.read(options.good, column)
-        bad = self._states.read(options.bad or "now", column)
+            label, good = options.good, self._states.read(options.good, column, holds)
+        holds = replace(holds, pins={
+            name: _held(name, label, good) for name in options.hold.keys() - limits.keys()
+        })  # fmt: skip
+        bad = self._states.read(options.bad or "now", column, holds)
         between = _between(column, good, bad, self._say)
         if not between.differing:
             raise UsageError(
@@ -146,6 +159,7 @@ class Inquest:
             [str(name) for name in between.differing],
             jobs=self._trials.place.jobs,
             max_trials=options.max_trials,
+            proofs=options.proofs or _PROOFS,
         )
         return _Case(
             bench=bench,
@@ -202,18 +216,18 @@ class Inquest:
                 jobs=self._trials.place.jobs,
                 sought=case.search.signature,
                 max_trials=self._options.max_trials,
+                proofs=self._options.proofs or _PROOFS,
             )
             case.inner[name] = BisectQuest(name, search, None, beside=others)
             quests.append((case, case.inner[name]))
         self._drive(quests)
 
-    @staticmethod
-    def _between(case: _Case, name: NormalizedName) -> tuple[Version, ...]:
+    def _between(self, case: _Case, name: NormalizedName) -> tuple[Version, ...]:
         good, bad = case.good.get(name), case.bad.get(name)
         found = case.column.releases(name)
         if good is None or bad is None or isinstance(found, NotThere | Unreachable):
             return ()
-        admission = case.column.admission(prerelease=False)
+        admission = case.column.admission(prerelease=self._options.pre)
         inside = {each.version for each in found if admission.admits(each)}
         return (good, *sorted(each for each in inside if good < each < bad), bad)
 
@@ -252,7 +266,7 @@ class Inquest:
             **header,
             sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
             status=self._status(result, interrupted=interrupted),
-            mode="keep",
+            mode=self._options.mode or "keep",
             columns={place.name: place.python for place in self.places},
             baseline={place.name: self._baseline(place.name) for place in self.places},
             error="; ".join(dict.fromkeys(error.summary for error in self.failed.values())),
@@ -260,13 +274,31 @@ class Inquest:
             files=tuple(
                 dict.fromkeys(
                     place.partition(":")[0]
-                    for case in self.cases.values() for place in case.bench.places
+                    for case in self.cases.values()
+                    for place in self._places(case)
                 )
             ),
             good=labels.pop() if len(labels) == 1 else self._options.good or "the last that passed",
             bad=self._options.bad or "now",
             result=result,
         )  # fmt: skip
+
+    def _places(self, case: _Case) -> tuple[str, ...]:
+        """Where the culprits are declared, or what brought them in; else all that declares."""
+        declared = case.column.declared
+        names = {
+            name
+            for guilty in self._guilty(case)
+            for name in (
+                {canonicalize_name(guilty)} & declared.keys()
+                or {
+                    canonicalize_name(one.partition(">=")[0])
+                    for one in case.brought.get(guilty, ())
+                }
+            )
+        }
+        found = [place for name in sorted(names) for place in case.bench.places_of(name)]
+        return tuple(found) or case.bench.places
 
     def _status(self, result: Mapping[str, Blamed], *, interrupted: bool) -> Status:
         if interrupted:
@@ -355,6 +387,21 @@ class Inquest:
             first_bad=_text(first_bad),
             requirement=requirement,
         )
+
+
+def _with_prereleases(column: Column) -> Column:
+    wanted = replace(column.gathered.wanted, prerelease=True)
+    return replace(column, gathered=replace(column.gathered, wanted=wanted))
+
+
+def _held(name: NormalizedName, label: str, state: State) -> Version:
+    """Where a package is to be left. Raises `UsageError` for one that the state does not have."""
+    if name not in state.pins:
+        raise UsageError(
+            problem=f"{name} is to be held, and is not among the {len(state.pins)} packages of {label}",
+            advice=(near(name, state.pins),),
+        )
+    return state.pins[name]
 
 
 def _text(version: Version | None) -> str | None:

@@ -9,9 +9,11 @@ import json
 import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any, Literal
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import Requirement
@@ -38,7 +40,17 @@ from nox_envs.upgrade.column import Column, opened
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["GONE", "Between", "Pins", "State", "States", "completed", "exactly"]
+__all__ = [
+    "GONE",
+    "NOTHING_HELD",
+    "Between",
+    "Holds",
+    "Pins",
+    "State",
+    "States",
+    "completed",
+    "exactly",
+]
 
 
 def __dir__() -> list[str]:
@@ -62,7 +74,43 @@ class State:
     """Whether all of them belong to the cell; there may be others that they need."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds:
+    """What the user wants to be left alone."""
+
+    limits: Mapping[NormalizedName, SpecifierSet] = field(default_factory=dict)
+    """Within what a package has to be, beside what is declared of it."""
+    pins: Pins = field(default_factory=dict)
+    """What a package has to be, whatever is declared of it."""
+
+    def of(self, column: Column) -> dict[NormalizedName, SpecifierSet]:
+        """What to ask of a resolution."""
+        within = {}
+        for name, limit in self.limits.items():
+            declared = column.declared.get(name, ())
+            every = (request.requirement.specifier for request in declared)
+            within[name] = reduce(and_, every, limit)
+        return within | {name: exactly(version) for name, version in self.pins.items()}
+
+    def hold(self, state: State, label: str) -> State:
+        """A state that was written down. Raises `UsageError` where it is not within the limits."""
+        for name, limit in self.limits.items():
+            version = state.pins.get(name)
+            if version is not None and not limit.contains(version, prereleases=True):
+                raise UsageError(
+                    problem=f"--hold {name}{limit}: {label} has {name} {version}",
+                    advice=(f"--hold {name} leaves it at its release of the good state",),
+                )
+        return replace(state, pins={**state.pins, **{
+            name: version for name, version in self.pins.items() if name in state.pins
+        }})  # fmt: skip
+
+
+NOTHING_HELD = Holds()
+
 _ORIGIN = Origin(file="the command line", line=None, text="")
+_OFFERING = {"matrix", "upgrade"}
+"""Campaigns whose sets are meant to be had; the others put sets together to find something out."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?")
 
 
@@ -77,15 +125,20 @@ class States:
     """Where earlier campaigns lie."""
     variables: Mapping[str, str]
     temporary: Path
+    mode: Literal["keep", "fresh"] | None = None
+    """Of what is resolved for `now`; by default a lock that the cell has decides."""
 
-    def read(self, text: str, column: Column) -> State:
-        """What a state has. Raises a `NoxEnvsError`."""
+    def read(self, text: str, column: Column, holds: Holds = NOTHING_HELD) -> State:
+        """What a state has. Raises a `NoxEnvsError`.
+
+        What is resolved for it is resolved as `holds` wants it; a file has to agree with its limits.
+        """
         if text == "now":
-            return _state(column.resolve({}, keep=False), column)
+            return _state(self._now(column, holds), column)
         if _DATE.fullmatch(text):
-            return _state(self._on(text, column), column)
+            return _state(self._on(text, column, holds), column)
         if text.startswith("git:"):
-            return self._at(text.removeprefix("git:"), column)
+            return self._at(text.removeprefix("git:"), column, holds)
         path = self.base / text
         if not path.is_file():
             raise FileMissing(
@@ -93,32 +146,32 @@ class States:
                 asked_by="the command line",
                 fix="name a lock, a file of pins, a date (2026-11-01), git:REV or now",
             )
-        return self._from_file(path, text, column)
+        return holds.hold(self._from_file(path, text, column), text)
 
     def last_that_passed(self, column: Column) -> tuple[str, State]:
-        """The newest lock with which the cell passed, in whatever campaign."""
-        reports = [
-            path
-            for path in self.campaigns.glob("*/report.json")
-            # A lower bound is no state that anybody has.
-            if _read_json(path).get("kind") != "floors"
-        ]
-        for report in sorted(reports, key=_when,
-                             reverse=True):  # fmt: skip
-            for trial in reversed(_trials(report)):
-                if trial.get("cell") == column.name and trial.get("outcome") == "pass":
-                    path = report.parent / str(trial["lock"])
-                    if path.is_file():
-                        shown = (
-                            path.relative_to(self.base) if path.is_relative_to(self.base) else path
-                        )
-                        return str(shown), self._from_file(path, str(shown), column)
+        """The newest lock that somebody had, or was offered, and with which the cell passed."""
+        for path in sorted(self.campaigns.glob("*/report.json"), key=_when, reverse=True):
+            report = _read_json(path)
+            is_offer = report.get("kind") in _OFFERING
+            for trial in reversed(report.get("trials", ())):
+                passed = trial.get("cell") == column.name and trial.get("outcome") == "pass"
+                if passed and (is_offer or not trial.get("changes")):
+                    lock = path.parent / str(trial["lock"])
+                    if lock.is_file():
+                        inside = lock.is_relative_to(self.base)
+                        shown = str(lock.relative_to(self.base) if inside else lock)
+                        return shown, self._from_file(lock, shown, column)
         raise UsageError(
             problem=f"no earlier campaign has kept a lock with which {column.name} passed",
             advice=("name the state that worked:   --good LOCK|FREEZE|DATE|git:REV",),
         )
 
-    def _on(self, date: str, column: Column) -> Lock:
+    def _now(self, column: Column, holds: Holds) -> Lock:
+        limits = holds.of(column)
+        keep = self.mode == "keep" or (self.mode is None and column.is_locked)
+        return column.resolve(limits, keep=keep) if limits or not keep else column.current
+
+    def _on(self, date: str, column: Column, holds: Holds) -> Lock:
         """What a resolution would have given at the end of a day, or at an instant."""
         text = date.replace(" ", "T").replace("Z", "+00:00")
         try:
@@ -132,14 +185,14 @@ class States:
         wanted = replace(column.gathered.wanted, exclude_newer=shown)
         earlier = replace(column, gathered=replace(column.gathered, wanted=wanted))
         try:
-            return earlier.resolve({}, keep=False)
+            return earlier.resolve(holds.of(column), keep=False)
         except (ReleaseNotFound, Unresolvable) as error:
             raise UsageError(
                 problem=f"on {date} this could not be installed: {error.summary}",
                 advice=("name a later date, or a lock of that time",),
             ) from error
 
-    def _at(self, revision: str, column: Column) -> State:
+    def _at(self, revision: str, column: Column, holds: Holds) -> State:
         """What the files of a commit ask for, resolved now."""
         env = settings.tool_environment(self.variables, kind="build", directory=self.base)
         top = tree.root(self.base, env=env)
@@ -170,7 +223,8 @@ class States:
         with opened(
             place, cache=self.cache, variables=self.variables, within=self.temporary
         ) as then:
-            return _state(then.current, then)
+            limits = holds.of(then)
+            return _state(then.resolve(limits) if limits else then.current, then)
 
     def _from_file(self, path: Path, label: str, column: Column) -> State:
         if path.suffix == ".toml":
@@ -270,10 +324,6 @@ def _when(report: Path) -> tuple[str, str]:
     name = report.parent.name
     found = re.search(r"\d{8}-\d{6}", name)
     return (found[0] if found else "", name)
-
-
-def _trials(report: Path) -> list[dict[str, Any]]:
-    return list(_read_json(report).get("trials", ()))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

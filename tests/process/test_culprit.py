@@ -274,6 +274,73 @@ def test_the_good_state_is_not_what_is_pinned_now(uv_bench: Bench) -> None:
     assert "as pinned now" not in found.out
 
 
+# -- options
+
+
+def test_what_is_held_is_no_suspect(uv_bench: Bench) -> None:
+    unpinned(uv_bench, "a b")
+    declare(uv_bench, "import a, b\nassert a.__version__ == b.__version__ == '1.0', 'is broken'\n")
+    for words in (["--hold", "b"], ["--hold", "b<2"]):
+        found = culprit(uv_bench, "--good", "good.txt", *words)
+        assert found.report["cure"] == {"a": "1.0"}, found.out
+        assert found.report["result"][CELL]["differing"] == 1
+        assert not any("b" in trial["changes"] for trial in found.trials)
+    uv_bench.write("bad.txt", "a==2.0\nb==2.0\n")
+    found = culprit(uv_bench, "--good", "good.txt", "--bad", "bad.txt", "--hold", "b")
+    assert found.report["cure"] == {"a": "1.0"}, found.out
+
+
+def test_a_written_state_is_not_bent(uv_bench: Bench) -> None:
+    unpinned(uv_bench, "a b")
+    declare(uv_bench, _A_IS_BROKEN)
+    uv_bench.write("bad.txt", "a==2.0\nb==2.0\n")
+    found = culprit(uv_bench, "--good", "good.txt", "--bad", "bad.txt", "--hold", "b<2")
+    assert "--hold b<2: bad.txt has b 2.0" in found.out
+    found = culprit(uv_bench, "--good", "good.txt", "--hold", "bb")
+    assert "bb is to be held, and is not among the 2 packages of good.txt" in found.out
+    assert "did you mean b?" in found.out
+
+
+def test_what_the_noxfile_holds_is_still_a_suspect(uv_bench: Bench) -> None:
+    unpinned(uv_bench, "a")
+    declare(uv_bench, _A_IS_BROKEN, campaigns=", hold='a'")
+    found = culprit(uv_bench, "--good", "good.txt")
+    assert found.report["cure"] == {"a": "1.0"}, found.out
+
+
+def test_a_pre_release_may_be_to_blame(uv_bench: Bench) -> None:
+    unpinned(uv_bench, "a", "1.0 2.0rc1 2.0rc2")
+    declare(uv_bench, _A_IS_BROKEN.replace("< '2'", "!= '2.0rc2'"))
+    found = culprit(uv_bench, "--good", "good.txt")
+    assert "nothing differs between good.txt and now" in found.out
+    found = culprit(uv_bench, "--good", "good.txt", "--pre")
+    (guilty,) = found.report["culprits"]
+    assert (guilty["to"], guilty["first_bad"]) == ("2.0rc2", "2.0rc2"), found.out
+
+
+def test_now_is_the_lock_of_the_cell_unless_all_is_resolved_afresh(uv_bench: Bench) -> None:
+    unpinned(uv_bench, "a")
+    declare(uv_bench, _A_IS_BROKEN, options='requirements="requirements.txt", locked=True')
+    uv_bench.write("requirements.txt", "a<2\n")
+    ran = uv_bench.nox("-s", "lock")
+    assert ran.returncode == 0, ran.out
+    uv_bench.index.wheel("a", "1.5")
+    assert "nothing differs" in culprit(uv_bench, "--good", "good.txt").out
+    found = culprit(uv_bench, "--good", "good.txt", "--mode", "fresh")
+    assert (found.report["mode"], found.status) == ("fresh", "ok"), found.out
+    assert found.trials[-1]["changes"] == {"a": ["1.0", "1.5"]}
+
+
+def test_a_cure_passes_as_often_as_is_asked(uv_bench: Bench) -> None:
+    unpinned(uv_bench, "a b")
+    declare(uv_bench, f"{_A_IS_BROKEN}import b\n")
+    cured = {"b": ["1.0", "2.0"]}
+    for words, times in (([], 2), (["--proofs", "4"], 4)):
+        found = culprit(uv_bench, "--good", "good.txt", *words)
+        assert found.report["cure"] == {"a": "1.0"}, found.out
+        assert [trial["changes"] for trial in found.trials].count(cured) == times
+
+
 # -- states
 
 
@@ -290,6 +357,17 @@ def test_what_passed_last_is_the_good_state_unless_one_is_named(uv_bench: Bench)
     named = culprit(uv_bench, "--good", lock, "--bad", "requirements.txt")
     assert (named.report["good"], named.report["bad"]) == (lock, "requirements.txt")
     assert named.report["cure"] == {"a": "1.0"}
+
+
+def test_what_was_put_together_to_find_something_out_is_no_state(uv_bench: Bench) -> None:
+    pin(uv_bench, "a b", "1.0 1.5 2.0")
+    declare(uv_bench, f"{_A_IS_BROKEN}import b\n")
+    found = campaign(uv_bench, "bisect", "a")
+    assert found.status == "broken", found.out
+    uv_bench.write("requirements.txt", "a==2.0\nb==2.0\n")
+    found = culprit(uv_bench)
+    # The state that was had; the bisection also saw a 1.5 pass.
+    assert found.report["cure"] == {"a": "1.0"}, found.out
 
 
 def test_a_commit_is_a_state_and_the_repository_stays_as_it_is(uv_bench: Bench) -> None:

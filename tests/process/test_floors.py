@@ -176,6 +176,20 @@ def test_no_bound_is_no_promise(uv_bench: Bench) -> None:
     assert (found.ran.returncode, found.status) == (0, "ok"), found.out
 
 
+def test_what_is_held_stays_where_it_is(uv_bench: Bench) -> None:
+    publish(uv_bench, "a b")
+    promise(uv_bench, "a>=1.0", "b>=1.0", check="import a, b\nassert b.__version__ > '1.1', 'old'")
+    found = floors(uv_bench, "--hold", "b")
+    assert (found.ran.returncode, found.status) == (0, "ok"), found.out
+    assert set(found.floors()) == {"a"}
+    assert found.trials[-1]["changes"] == {"a": ["2.0", "1.0"]}
+    for words, said in (
+        (["--hold", "c"], "c is to be held, and is not among the"),
+        (["--hold", "a", "--hold", "b"], f"all that {CELL} could lower is held"),
+    ):
+        assert said in floors(uv_bench, *words).out
+
+
 OLD = {
     "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]',
     "own.py": "raise RuntimeError('Sorry, Python 3 not yet supported')",
