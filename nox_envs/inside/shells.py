@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Opened", "opened", "shell_of", "with_command"]
+__all__ = [
+    "Opened",
+    "opened",
+    "quoted_for_fish",
+    "quoted_for_powershell",
+    "shell_of",
+    "with_command",
+]
 
 
 def __dir__() -> list[str]:
@@ -73,13 +80,13 @@ def opened(
     if kind == "cmd":
         return Opened(command=(shell, "/K", f"prompt ({name}) $P$G"), variables=variables)
     if kind in _POWERSHELLS:
-        lines = [f"${{env:{key}}} = {_doubled(value)}" for key, value in told.items()]
+        lines = [f"${{env:{key}}} = {quoted_for_powershell(value)}" for key, value in told.items()]
         lines += [
             "$nox_envs_prompt = $function:prompt",
-            f"function prompt {{ {_doubled(f'({name}) ')} + (& $nox_envs_prompt) }}",
+            f"function prompt {{ {quoted_for_powershell(f'({name}) ')} + (& $nox_envs_prompt) }}",
         ]
         # An execution policy may refuse to run a file.
-        read = f"Get-Content -Raw -Encoding UTF8 -LiteralPath {_doubled(str(place / 'init.ps1'))}"
+        read = f"Get-Content -Raw -Encoding UTF8 -LiteralPath {quoted_for_powershell(str(place / 'init.ps1'))}"
         return Opened(
             command=(shell, "-NoLogo", "-NoExit", "-Command", f"Invoke-Expression ({read})"),
             variables=variables,
@@ -90,10 +97,14 @@ def opened(
         lines += [f"set -gx {key} {_fish(key, value)}" for key, value in told.items()]
         lines += [
             "functions -q fish_prompt; and functions -c fish_prompt nox_envs_prompt",
-            f"function fish_prompt; echo -n {_escaped(f'({name}) ')}; nox_envs_prompt; end",
+            f"function fish_prompt; echo -n {quoted_for_fish(f'({name}) ')}; nox_envs_prompt; end",
         ]
         return Opened(
-            command=(shell, "--init-command", f"source {_escaped(str(place / 'init.fish'))}"),
+            command=(
+                shell,
+                "--init-command",
+                f"source {quoted_for_fish(str(place / 'init.fish'))}",
+            ),
             variables=variables,
             files={"init.fish": "\n".join(lines)},
         )
@@ -147,14 +158,20 @@ def _gone(told: Mapping[str, str]) -> list[str]:
     return [key for key in _LEAKS if key not in told]
 
 
-def _doubled(text: str) -> str:
+def quoted_for_powershell(text: str) -> str:
+    """The text as one word of PowerShell."""
     return "'" + _QUOTES.sub(r"\1\1", text) + "'"
 
 
-def _escaped(text: str) -> str:
+def quoted_for_fish(text: str) -> str:
+    """The text as one word of fish."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _fish(key: str, value: str) -> str:
     """In fish, PATH is a list."""
-    return " ".join(map(_escaped, value.split(":"))) if key == "PATH" else _escaped(value)
+    return (
+        " ".join(map(quoted_for_fish, value.split(":")))
+        if key == "PATH"
+        else quoted_for_fish(value)
+    )

@@ -95,13 +95,6 @@ def test_a_command_says_what_it_is_for(
     assert (command.__doc__ or "").partition("\n")[0].split()[0] in capsys.readouterr().out
 
 
-def test_completion_knows_each_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["completion", "bash"]) == 0
-    text = capsys.readouterr().out
-    assert all(f"        {command.NAME}) " in text for command in cli.COMMANDS)
-    assert "clean) COMPREPLY=($(compgen -W '--help --noxfile --envdir --json --orphaned" in text
-
-
 def test_what_the_system_refuses_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
