@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files, settings
 from nox_envs.errors import UsageError
 from nox_envs.run import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Borrowed", "borrowed", "home"]
+__all__ = ["Borrowed", "Left", "borrowed", "home", "left"]
 
 
 def __dir__() -> list[str]:
@@ -26,6 +27,8 @@ def __dir__() -> list[str]:
 
 
 _PROJECTS = "projects-v1"
+_ABOUT, _LOCK = "project.json", "lock"
+_OURS = re.compile(r"[0-9a-f]{12}-.*", re.DOTALL)
 _APART = frozenset({".git", ".nox"})
 
 
@@ -59,6 +62,51 @@ class Borrowed:
         return tuple(edited)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What an earlier campaign has left of a copy: environments, reports, caches."""
+
+    place: Path
+    lock: Path
+    """Held while a campaign is running in it."""
+    project: Path | None
+    """What was copied; None where that is not known."""
+
+
+def left(variables: Mapping[str, str]) -> list[Left]:
+    """All that there is of any project, by name; what has another form is not ours."""
+    try:
+        places = sorted((home(variables) / _PROJECTS).iterdir())
+    except OSError:
+        return []
+    return [
+        Left(place=one, lock=one / _LOCK, project=_project(one / _ABOUT))
+        for one in places
+        if _OURS.fullmatch(one.name) and not one.is_symlink() and (one / "tree").is_dir()
+    ]
+
+
+def _project(about: Path) -> Path | None:
+    directory = _read(about).get("directory")
+    return Path(directory) if isinstance(directory, str) else None
+
+
+def _read(about: Path) -> dict[str, Any]:
+    """What is known of a copy; garbage is as good as nothing."""
+    try:
+        return dict(json.loads(_files.read_text(about)))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _reports(place: Path, top: Path, reports: Iterable[Path]) -> list[str]:
+    """Reports of this campaign and of earlier ones, as far as they are no files of the project."""
+    known = [str(one) for one in _read(place / _ABOUT).get("reports", ())]
+    new = [one.relative_to(top).as_posix() for one in reports
+           if one.is_relative_to(top) and not one.exists()]  # fmt: skip
+    return list(dict.fromkeys([*known, *new]))
+
+
 def home(variables: Mapping[str, str], *, platform: str = sys.platform) -> Path:
     """Where nox-envs keeps what belongs to no noxfile."""
     if platform == "win32":
@@ -73,11 +121,14 @@ def home(variables: Mapping[str, str], *, platform: str = sys.platform) -> Path:
 
 
 @contextlib.contextmanager
-def borrowed(directory: Path, text: str, *, variables: Mapping[str, str]) -> Iterator[Borrowed]:
+def borrowed(
+    directory: Path, text: str, *, variables: Mapping[str, str], reports: Iterable[Path] = ()
+) -> Iterator[Borrowed]:
     """Copy the tree that a project lies in, and put a noxfile beside the project's files.
 
-    Afterwards environments and reports are left, outside of the project. Raises `UsageError`
-    while another one is in use.
+    Afterwards environments and reports are left, outside of the project. Files that `reports`
+    of this or of an earlier campaign are written to are not copied: a report changes no answer.
+    Raises `UsageError` while another one is in use.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - heavy
 
@@ -91,9 +142,13 @@ def borrowed(directory: Path, text: str, *, variables: Mapping[str, str]) -> Ite
     inside = copy / directory.relative_to(top)
     spared = inside / ".nox"
     try:
-        with FileLock(place / "lock", timeout=0):
+        with FileLock(place / _LOCK, timeout=0):
+            about = {"directory": str(directory), "reports": _reports(place, top, reports)}
+            _files.write_text(place / _ABOUT, json.dumps(about))
             _empty(copy, spared)
             tree.copy(top, copy, env=env)
+            for name in about["reports"]:
+                _files.remove(copy / name)
             were = {name: _files.sha256(copy / name) for name in _names(copy)}
             noxfile = _files.make_directory(inside) / "noxfile.py"
             _files.write_text(noxfile, text)

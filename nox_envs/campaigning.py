@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from nox_envs.report.facts import Report
-    from nox_envs.upgrade.options import Kind, UpgradeOptions
+    from nox_envs.upgrade.options import CampaignOptions, Kind
 
 __all__ = ["run"]
 
@@ -52,9 +52,10 @@ def run(
     """Run the campaign that the noxfile has under a name, over the cells of some sessions."""
     settings.forget_path()
     try:
-        options = reading.parse(session.posargs, session=name, kind=kind)
+        called = settings.called(os.environ)
+        options = reading.parse(session.posargs, session=name, kind=kind, called=called)
         if options.help:
-            sys.stdout.write(reading.usage(name, kind))
+            sys.stdout.write(reading.usage(name, kind, called=called))
             return
         if options.refresh:
             settings.refresh()
@@ -102,11 +103,11 @@ def _conduct(
     *,
     session: nox.Session,
     sessions: Sequence[Any],
-    options: UpgradeOptions,
+    options: CampaignOptions,
     held: Mapping[NormalizedName, SpecifierSet],
 ) -> Conduct:
     if isinstance(session.python, str):  # `-P 3.12`
-        words = (*options.words, "--python", session.python) if options.words else ()
+        words = ("--python", session.python, *options.words)
         pythons = (*options.pythons, session.python)
         options = replace(options, pythons=pythons, words=words)
     limits = {name: held.get(name, SpecifierSet()) & limit if held.get(name) else limit
@@ -135,7 +136,8 @@ def _not_one_package(name: str, session: nox.Session, given: int) -> UsageError:
     if given:
         return UsageError(problem=f"{name} takes one package at a time")
     breaking = broken(session.cache_dir.absolute() / "nox-envs" / "campaigns")
-    return UsageError(problem=needs_a_name(breaking, commands=Commands(bisect=name)).rstrip("."))
+    commands = Commands(bisect=name, called=settings.called(os.environ))
+    return UsageError(problem=needs_a_name(breaking, commands=commands).rstrip("."))
 
 
 def _abort(session: nox.Session, error: NoxEnvsError) -> NoReturn:
@@ -172,7 +174,7 @@ def _lock(conduct: Conduct, session: nox.Session) -> None:
 # -- which cells
 
 
-def _places(sessions: Sequence[Any], options: UpgradeOptions) -> list[Place]:
+def _places(sessions: Sequence[Any], options: CampaignOptions) -> list[Place]:
     found = []
     for one in sessions:
         declared, noxfile, line = _host.declaration_of(one)
@@ -194,7 +196,7 @@ def _places(sessions: Sequence[Any], options: UpgradeOptions) -> list[Place]:
     return found
 
 
-def _chosen(places: Sequence[Place], options: UpgradeOptions) -> list[Place]:
+def _chosen(places: Sequence[Place], options: CampaignOptions) -> list[Place]:
     """The cells that `--python` and `--only` leave; each of their words has to mean something."""
     chosen = list(places)
     for option, words, fits in (
@@ -241,7 +243,7 @@ def _run(conduct: Conduct) -> Conducted:
     options = conduct.options
     ended = conduct.run()
     found = ended.report
-    told = {type(error): error for error in reversed(ended.errors)}
+    told = {error.summary: error for error in ended.errors}
     for error in told.values():
         sys.stderr.write(settings.redact(f"{error}\n", os.environ))
     is_told = bool(ended.errors) and found.status == "error"

@@ -17,7 +17,9 @@ from nox_envs import _files, _http, _process, discover, settings
 from nox_envs._http import without_credentials
 from nox_envs.errors import NoxEnvsError
 from nox_envs.inside.health import Finding, Mark
+from nox_envs.looking import measured
 from nox_envs.report.amounts import size
+from nox_envs.report.words import count
 from nox_envs.resolve import index
 
 if TYPE_CHECKING:
@@ -47,10 +49,16 @@ class Checkup:
     environments: Path
     pythons: Sequence[str]
     """What the cells are declared for."""
+    cache: Path
+    """What nox-envs keeps beside the environments."""
+    copies: Sequence[Path]
+    """What is left of projects without a noxfile."""
 
     def findings(self) -> Iterator[Finding]:
         """One after the other: some take a moment."""
-        yield _good("nox-envs", ", ".join(_versions("nox-envs", "nox", "virtualenv", "packaging")))
+        yield _good(
+            "nox-envs", ", ".join(_versions("nox-envs", "nox", "virtualenv", "packaging", "pip"))
+        )
         yield self._running()
         yield from self._interpreters()
         yield self._installer()
@@ -164,6 +172,24 @@ class Checkup:
             yield _space("environments", self.environments, there)
         else:
             yield _bad("environments", f"{there} cannot be written to", "see who owns it")
+        yield _good("cache", self._own_cache())
+        if self.copies:
+            text = (
+                f"{self.copies[0].parent}, {count(len(self.copies), 'project')} without a noxfile"
+            )
+            yield _good("copies", f"{text}, {_size(*self.copies)}")
+        yield from self._cache_of_uv(there)
+
+    def _own_cache(self) -> str:
+        """As `/src/.nox/.cache/nox-envs, 12 MB, 2 slots, 34 resolutions, 1 campaign`."""
+        if not self.cache.is_dir():
+            return f"{self.cache}, nothing yet"
+        held = (("slots/*.lock", "slot"), ("resolutions-v*/*.toml", "resolution"),
+                ("campaigns/*/about.json", "campaign"))  # fmt: skip
+        found = [count(len(list(self.cache.glob(glob))), what) for glob, what in held]
+        return ", ".join([str(self.cache), _size(self.cache), *found])
+
+    def _cache_of_uv(self, there: Path) -> Iterator[Finding]:
         try:
             named = self._asked_of_uv("cache", "dir") if self._uv else ""
         except NoxEnvsError:
@@ -184,6 +210,10 @@ class Checkup:
                 "the cache lies on another file system: files are copied, which is slower",
                 f"set UV_CACHE_DIR to a directory beside {there}",
             )
+
+
+def _size(*places: Path) -> str:
+    return size(sum(measured(one).own for one in places))
 
 
 def _good(topic: str, text: str) -> Finding:

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from nox_envs import _variables
 from nox_envs._secrets import redact
 from nox_envs._tool_config import home, is_true, pip_options, uv_options
+from nox_envs.called import Called
 from nox_envs.errors import DeclarationError, FileMissing, Mistake, NeedsUv
 from nox_envs.options import parse_duration
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Kind",
     "backend_chosen",
+    "called",
     "find_uv",
     "index_urls",
     "memory_seconds",
@@ -369,6 +371,15 @@ def run_id(env: MutableMapping[str, str] | None = None) -> tuple[str, bool]:
         env[name] = minted
     chosen = env.setdefault(name, minted)
     return chosen, chosen == minted
+
+
+CALLED_VARIABLE = f"{_OWN}CALLED"
+"""Tells a campaign that `nox-envs` has started what the user has typed."""
+
+
+def called(env: Mapping[str, str]) -> Called:
+    """How the user has called the campaign of this nox."""
+    return Called.from_text(env.get(CALLED_VARIABLE, ""))
 
 
 TRIAL_VARIABLE = f"{_OWN}TRIAL"

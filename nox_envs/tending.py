@@ -18,7 +18,7 @@ from nox_envs.looking import measured
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["orphans", "remove", "things"]
+__all__ = ["copied", "orphans", "remove", "things"]
 
 
 def __dir__() -> list[str]:
@@ -55,6 +55,19 @@ def things(
     found += [_kept(path, "campaign") for path in runs]
     found += [_kept(path, "cache") for path in buckets]
     return found, [path.name for path in others]
+
+
+def copied(place: Path, *, project: Path | None, lock: Path) -> Thing:
+    """What is left of the copy of a project; `project` is None where it is not known."""
+    return Thing(
+        path=place,
+        label=str(project or place.name),
+        kind="copy",
+        used=_newest(place),
+        size=measured(place),
+        orphaned=project is not None and not project.is_dir(),
+        lock=lock,
+    )
 
 
 def _kept(path: Path, kind: Literal["campaign", "cache"]) -> Thing:
@@ -102,6 +115,23 @@ def remove(doomed: Iterable[Doomed]) -> list[Doomed]:
 
 
 def _removed(thing: Thing) -> str:
+    if thing.lock is None:
+        return _removed_now(thing)
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - seldom needed
+
+    try:
+        with FileLock(thing.lock, timeout=0):
+            for path in sorted(thing.path.iterdir()):
+                if path != thing.lock:
+                    _files.remove(path)
+        return _removed_now(thing)  # Windows removes no file that is open.
+    except Timeout:
+        return "it is in use"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _removed_now(thing: Thing) -> str:
     try:
         if thing.kind == "environment":
             if _instant(thing.path / stamp.STAMP_NAME) != thing.used:

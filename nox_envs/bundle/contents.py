@@ -40,9 +40,13 @@ class Packed:
 def documents(
     cell: str, wheels: Sequence[Packed], *, interpreter: Interpreter, script: str
 ) -> dict[str, str]:
-    """The text files of a bundle, by their names. The same wheels give the same texts."""
+    """The text files of a bundle, by their names. The same wheels give the same texts.
+
+    For git all of it is ignored: where it lies in a project, it is no source of that.
+    """
     ordered = sorted(wheels, key=lambda one: one.name)
     return {
+        ".gitignore": "*\n",
         "requirements.txt": "".join(
             f"{one.name}=={one.version} --hash=sha256:{one.sha256}\n" for one in ordered
         ),
@@ -106,7 +110,8 @@ def _readme(cell: str, wheels: Sequence[Packed], interpreter: Interpreter) -> st
 
     python install.py DIRECTORY
 
-makes a virtual environment with exactly them, every hash verified. Or, with other tools:
+makes a virtual environment with exactly them, every hash verified; without DIRECTORY it is `.venv`
+in the current one. Or, with other tools:
 
     pip install --no-index --no-deps --find-links wheels --require-hashes -r requirements.txt
     uv pip install --offline -r pylock.toml

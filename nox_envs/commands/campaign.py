@@ -6,10 +6,12 @@ import json
 import os
 import sys
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files, _process, settings
+from nox_envs.called import Called
 from nox_envs.commands.init import found_in
 from nox_envs.commands.words import encoding, say
 from nox_envs.errors import FileMissing, NoxEnvsError, UsageError
@@ -126,7 +128,7 @@ class Campaign:
         if arguments.words == ["--options"]:
             from nox_envs.upgrade.options import usage  # noqa: PLC0415 - heavy
 
-            say(usage(self.NAME, self.NAME))
+            say(usage(self.NAME, self.NAME, called=Called(by_us=True)))
             return 0
         asked = read(arguments.words, cwd=Path.cwd())
         if asked.noxfile and asked.directories:
@@ -155,7 +157,11 @@ class Campaign:
                 file = scratch / f"{number}.json"
                 sys.stderr.write(f"\n=== {name}\n")
                 sys.stderr.flush()
-                each = replace(asked, words=(*_without_json(asked.words), "--json", str(file)))
+                each = replace(
+                    asked,
+                    directories=(name,),
+                    words=(*_without_json(asked.words), "--json", str(file)),
+                )
                 codes.append(self._attempt(Path(name), each, after))
                 reports[name] = json.loads(_files.read_text(file)) if file.is_file() else None
                 rows.append((name, *_answer(reports[name]), str(codes[-1])))
@@ -191,7 +197,8 @@ class Campaign:
         return self._without(directory, asked, after)
 
     def _with(self, noxfile: Path, asked: Asked, after: list[str] | None) -> int:
-        code = self._nox(noxfile, asked, after, dict(os.environ))
+        called = _called(asked, after)
+        code = self._nox(noxfile, asked, after, called)
         if code == _NO_SESSION:
             sys.stderr.write(
                 f"hint: to register campaigns, {noxfile} calls nox_envs.campaigns(...)\n"
@@ -217,9 +224,10 @@ class Campaign:
             sys.stderr.write(f"Not on this machine, and not asked about: {', '.join(missing)}.\n")
             found = replace(found, pythons=there, classified=False)
         text = noxfile(found, resolved=self.NAME == "floors")
-        with borrowed(directory, text, variables=os.environ) as copy:
-            told = {**dict(os.environ), "NOX_SCRIPT_MODE": "none"}
-            code = self._nox(copy.noxfile, asked, None, told)
+        reports = [Path(one).resolve() for one in _written(asked)]
+        with borrowed(directory, text, variables=os.environ, reports=reports) as copy:
+            called = replace(_called(asked, after), takes_command=True)
+            code = self._nox(copy.noxfile, asked, None, called, NOX_SCRIPT_MODE="none")
             # What a signal has ended may have written half of it.
             self._tell(copy, applied="--apply" in asked.words and code < _BY_A_SIGNAL)
             return code
@@ -229,12 +237,17 @@ class Campaign:
         place = copy.noxfile.parent
         lines = [
             *(f"{one} is written." for one in written),
-            f"`nox -s {self.NAME} --` is `nox-envs {self.NAME}` here. `.nox` lies in {place}.",
+            f"`.nox` lies in {place}.",
         ]
         sys.stderr.write("".join(f"{line}\n" for line in lines))
 
     def _nox(
-        self, noxfile: Path, asked: Asked, after: list[str] | None, variables: dict[str, str]
+        self,
+        noxfile: Path,
+        asked: Asked,
+        after: list[str] | None,
+        called: Called,
+        **more: str,
     ) -> int:
         words = [*asked.words, *(["--", *after] if after is not None else [])]
         envdir = ["--envdir", str(Path(asked.envdir).absolute())] if asked.envdir else []
@@ -243,10 +256,26 @@ class Campaign:
             "--session", self.NAME, *(["--", *words] if words else []),
         ]  # fmt: skip
         sys.stdout.flush()
-        return _process.attend(command, env=variables, cwd=Path.cwd(), heard=self._stop)
+        told = {**dict(os.environ), settings.CALLED_VARIABLE: called.to_text(), **more}
+        return _process.attend(command, env=told, cwd=Path.cwd(), heard=self._stop)
 
     def _stop(self, _: int) -> None:
         self._stopped = True
+
+
+def _written(asked: Asked) -> list[str]:
+    """The files of the user that reports are written to."""
+    named = [word for option, word in pairwise(asked.words) if option in _WRITTEN]
+    return [one for one in (asked.json, *named) if one and one != "-"]
+
+
+def _called(asked: Asked, after: list[str] | None) -> Called:
+    words = [
+        *(["--noxfile", asked.noxfile] if asked.noxfile else []),
+        *(["--envdir", asked.envdir] if asked.envdir else []),
+        *asked.directories,
+    ]
+    return Called(by_us=True, place=tuple(words), after=tuple(after or ()))
 
 
 def _without_json(words: Sequence[str]) -> list[str]:

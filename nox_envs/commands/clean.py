@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nox_envs import _loading
@@ -13,7 +15,7 @@ from nox_envs.inside.cleaning import Wish, parse_size
 from nox_envs.options import parse_duration
 
 if TYPE_CHECKING:
-    from nox_envs.inside.cleaning import Cleaned
+    from nox_envs.inside.cleaning import Cleaned, Thing
 
 __all__ = ["NAME", "add_arguments", "run"]
 
@@ -26,10 +28,11 @@ NAME = "clean"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is to go; without any of it, environments whose cell is gone."""
+    """What is to go; without any of it, environments whose cell or project is gone."""
     parser.add_argument(
         "--orphaned", action="store_true",
-        help="environments whose cell the noxfile no longer has (the default)",
+        help="environments whose cell the noxfile no longer has, and copies of projects that are "
+        "gone (the default)",
     )  # fmt: skip
     parser.add_argument(
         "--older-than", type=_age, metavar="AGE", help='what was not used for so long: "30 days"'
@@ -39,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='what was used longest ago, until no more than that is left: "2 GB"',
     )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="all of them")
-    parser.add_argument("--caches", action="store_true", help="campaigns and caches, too")
+    parser.add_argument(
+        "--caches",
+        action="store_true",
+        help="campaigns, caches and copies of projects without a noxfile, too",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
@@ -47,31 +54,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Remove it; 1 if something could not be removed, or the user does not want it."""
     from nox_envs import tending  # noqa: PLC0415 - heavy
+    from nox_envs.borrowed import left  # noqa: PLC0415 - heavy
     from nox_envs.inside.cleaning import Cleaned, chosen  # noqa: PLC0415 - with the others
 
-    loaded = _loading.load(arguments.noxfile, arguments.envdir)
-    there, foreign = tending.things(
-        loaded.environments, loaded.cache, {one.environment for one in loaded.cells}
-    )
+    copies = [tending.copied(one.place, project=one.project, lock=one.lock)
+              for one in left(os.environ)]  # fmt: skip
+    found, foreign = ([], []) if copies and not _has_noxfile(arguments) else _of_noxfile(arguments)
+    there = [*found, *copies]
     doomed = chosen(there, _wish(arguments))
     kept = len(there) - len(doomed)
-    found = Cleaned(doomed=doomed, kept=kept, foreign=foreign, done=False)
+    cleaned = Cleaned(doomed=doomed, kept=kept, foreign=foreign, done=False)
     if not arguments.dry_run and doomed:
-        if not _is_wanted(found, arguments):
+        if not _is_wanted(cleaned, arguments):
             return 1
-        found = Cleaned(doomed=tending.remove(doomed), kept=kept, foreign=foreign, done=True)
-    _tell(found, as_json=arguments.json)
-    return int(any(one.failed for one in found.doomed))
+        cleaned = Cleaned(doomed=tending.remove(doomed), kept=kept, foreign=foreign, done=True)
+    _tell(cleaned, as_json=arguments.json)
+    return int(any(one.failed for one in cleaned.doomed))
+
+
+def _has_noxfile(arguments: argparse.Namespace) -> bool:
+    """Whether there is one, or the user has named one."""
+    return arguments.noxfile != "noxfile.py" or Path(arguments.noxfile).is_file()
+
+
+def _of_noxfile(arguments: argparse.Namespace) -> tuple[list[Thing], list[str]]:
+    from nox_envs import tending  # noqa: PLC0415 - heavy
+
+    loaded = _loading.load(arguments.noxfile, arguments.envdir)
+    cells = {one.environment for one in loaded.cells}
+    return tending.things(loaded.environments, loaded.cache, cells)
 
 
 def _wish(arguments: argparse.Namespace) -> Wish:
     named = arguments.all or arguments.older_than or arguments.at_most is not None
+    is_about_copies = not _has_noxfile(arguments)
     return Wish(
         older_than=arguments.older_than,
         at_most=arguments.at_most,
-        orphaned=arguments.orphaned or not (named or arguments.caches),
+        orphaned=arguments.orphaned or not (named or (arguments.caches and not is_about_copies)),
         everything=arguments.all,
-        caches=arguments.caches,
+        caches=arguments.caches or is_about_copies,
     )
 
 

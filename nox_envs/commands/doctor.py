@@ -33,15 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; 1 if something will make sessions fail."""
+    from nox_envs.borrowed import left  # noqa: PLC0415 - heavy
     from nox_envs.checkup import Checkup  # noqa: PLC0415 - heavy
     from nox_envs.report import tended  # noqa: PLC0415 - heavy
 
     loaded, first = _noxfile(arguments.noxfile, arguments.envdir)
     directory = loaded.path.parent if loaded else Path.cwd()
+    environments = loaded.environments if loaded else directory / ".nox"
     checkup = Checkup(
         variables=os.environ,
         directory=directory,
-        environments=loaded.environments if loaded else directory / ".nox",
+        environments=environments,
+        cache=loaded.cache if loaded else environments / ".cache" / "nox-envs",
+        copies=[one.place for one in left(os.environ)],
         pythons=[one.cell.python for one in loaded.cells if one.cell.python] if loaded else [],
     )
     found = Health(findings=[first, *checkup.findings()])

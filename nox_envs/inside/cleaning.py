@@ -21,6 +21,8 @@ def __dir__() -> list[str]:
 
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_ALONE = {"campaign", "cache"}
+"""What goes as soon as the wish is about more than environments."""
 _UNUSED = timedelta(hours=1)
 """A campaign that is under way has written something since."""
 
@@ -31,12 +33,15 @@ class Thing:
 
     path: Path
     label: str
-    kind: Literal["environment", "campaign", "cache"]
+    kind: Literal["environment", "campaign", "cache", "copy"]
+    """A copy is that of a project without a noxfile, of whichever directory."""
     used: datetime
     """When it was made, or written to, last."""
     size: Size
     orphaned: bool = False
-    """Whether the noxfile no longer has its cell."""
+    """Whether the noxfile no longer has its cell; of a copy, whether its project is gone."""
+    lock: Path | None = None
+    """What is held while it is in use; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,7 @@ class Wish:
     orphaned: bool = False
     everything: bool = False
     caches: bool = False
-    """Whether it is about campaigns and caches too, and not about environments alone."""
+    """Whether it is about campaigns, caches and copies too, and not about environments alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,20 +110,18 @@ def chosen(things: Sequence[Thing], wish: Wish, *, now: datetime | None = None) 
     """What goes, in the order of the things.
 
     Campaigns and caches that were written to within the hour stay: something may be under way.
+    Copies have a lock for that. They are of other projects as well: only those that are old, too
+    many, or without a project go, unless all is to go.
     """
     now = now or datetime.now(timezone.utc)
-    about = [
-        one
-        for one in things
-        if one.kind == "environment" or (wish.caches and now - one.used >= _UNUSED)
-    ]
+    about = [one for one in things if _is_meant(one, wish, now)]
     reasons: dict[Path, str] = {}
     for one in about:
         if wish.everything:
             reasons[one.path] = "all"
         elif wish.orphaned and one.orphaned:
-            reasons[one.path] = "no such cell"
-        elif one.kind != "environment" and wish.older_than is None and wish.at_most is None:
+            reasons[one.path] = "no such project" if one.kind == "copy" else "no such cell"
+        elif one.kind in _ALONE and wish.older_than is None and wish.at_most is None:
             reasons[one.path] = "cache"
         elif wish.older_than is not None and now - one.used > wish.older_than:
             reasons[one.path] = "old"
@@ -131,6 +134,14 @@ def chosen(things: Sequence[Thing], wish: Wish, *, now: datetime | None = None) 
             reasons[one.path] = "size"
             total -= one.size.own
     return [Doomed(thing=one, reason=reasons[one.path]) for one in about if one.path in reasons]
+
+
+def _is_meant(one: Thing, wish: Wish, now: datetime) -> bool:
+    if one.kind == "environment":
+        return True
+    if one.kind == "copy":
+        return wish.caches or (wish.orphaned and one.orphaned)
+    return wish.caches and now - one.used >= _UNUSED
 
 
 def parse_size(text: str) -> int | None:

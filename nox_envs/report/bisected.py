@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +58,8 @@ def to_dict(report: BisectReport) -> dict[str, Any]:
 
 def needs_a_name(breaking: Sequence[str], *, commands: Commands | None = None) -> str:
     """What to say where no package was named; `breaking` are those of the last upgrade."""
-    session = (commands or Commands()).bisect or "bisect"
-    said = f"bisect needs a package: nox -s {session} -- NAME"
+    known = commands or Commands()
+    said = f"bisect needs a package: {known.called.line(known.bisect or 'bisect', 'NAME')}"
     if not breaking:
         return said
     names = ", ".join(plain(name) for name in breaking)
@@ -143,7 +142,7 @@ class _Words:
     # -- the first line
 
     def _headline(self) -> Iterator[str]:
-        stopped = page.unanswered(self.view, self.session, f"{self.report.package} --resume")
+        stopped = page.unanswered(self.view, self.session)
         if stopped or not self.groups:
             yield stopped or "Cannot tell: nothing was tested."
             return
@@ -255,11 +254,11 @@ class _Words:
             yield from self._newest(one, on)
             yield from self._company(one, names[0], on)
         elif one.status == "all-bad":
-            command = f"nox -s {self.session} -- {self.report.package} --good VERSION"
-            rest = f": {self.show(command)}"
-            yield Paragraph(head="Name a release that works", rest=rest, tests=one.failing)
+            command = self.view.command(self.session, self.report.package, "--good", "VERSION")
+            head = "Name a release that works"
+            yield Paragraph(head=head, rest=f": {command}", tests=one.failing)
         elif one.status == "no-failure" and self.view.commands.culprit:
-            command = self.show(f"nox -s {self.view.commands.culprit}")
+            command = self.view.command(self.view.commands.culprit)
             yield Paragraph(head=f"Who else breaks you{on}?", rest=f" {command}", tests={})
 
     def _failures(self, names: tuple[str, ...]) -> Iterator[Paragraph]:
@@ -297,7 +296,7 @@ class _Words:
         ]  # fmt: skip
         head = f"From {self.show(since)} on{on} it was seen to fail in another way"
         rest = ended(f": {said[0]}") if said else "."
-        command = self.show(f"nox -s {self.session} -- {self.report.package} --match REGEX")
+        command = self.view.command(self.session, self.report.package, "--match", "REGEX")
         lines = (f"To follow that failure alone:   {command}",)
         yield Paragraph(head=head, rest=rest, tests={}, lines=lines)
 
@@ -339,7 +338,7 @@ class _Words:
         lines: tuple[str, ...] = ()
         command = "" if one.blame == "package" else self._between(one, column)
         if command:
-            lines = (f"Which of them is it?   {self.show(command)}",)
+            lines = (f"Which of them is it?   {command}",)
         yield Paragraph(head=head, rest=rest, tests={}, lines=lines)
 
     def _between(self, one: Bisected, column: str) -> str:
@@ -351,7 +350,7 @@ class _Words:
         words = ["--good", good, "--bad", bad]
         if len(self.report.columns) > 1:
             words += ["--only", column]
-        return f"nox -s {self.view.commands.culprit} -- {shlex.join(words)}"
+        return self.view.command(self.view.commands.culprit, *words)
 
     def _lock(self, one: Bisected, release: str | None, outcomes: Collection[Outcome]) -> str:
         """The lock with which a release showed one of some outcomes, relative to the noxfile."""

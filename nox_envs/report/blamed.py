@@ -276,7 +276,7 @@ class _Words:
         if guilty.first_bad:
             lines.append(f"The first bad release is {self.show(guilty.first_bad)}.")
         elif self.view.commands.bisect and guilty.before and guilty.after:
-            command = self.show(f"nox -s {self.view.commands.bisect} -- {guilty.name}")
+            command = self.view.command(self.view.commands.bisect, guilty.name)
             lines.append(f"Which release did it?   {command}")
         if guilty.evidence:
             lines.append(f"Proven by {self._evidence(guilty)}.")

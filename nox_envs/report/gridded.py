@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from nox_envs.outcome import Outcome
@@ -284,16 +283,19 @@ class _Words:
         again = [*self.red, *self.open]
         if not again or self.report.error or self.report.status == "interrupted":
             return
-        handed_on = ["--", *self.report.posargs] if self.report.posargs else []
+        called, posargs = self.view.commands.called, self.report.posargs
+        handed_on = ["--", *posargs] if posargs else []
         number = len([*again, *self.left])
         which = "it" if number == 1 else f"these {number}"
-        words = shlex.join(["--rerun-failed", *handed_on])
+        failed = called.line(self.session, "--rerun-failed", *handed_on)
+        first = called.line(again[0], *posargs)
+        if called.by_us:  # Without a noxfile, nox has no such session.
+            first = called.line(self.session, "--only", again[0], *handed_on)
         what = f"Run {which} again:"
         alone = "Run it alone:" if number == 1 else "Run one alone:"
         wide = max(len(what), len(alone))
-        yield f"{what.ljust(wide)}  {plain(f'nox -s {self.session} -- {words}')}"
-        posargs = f" {shlex.join(handed_on)}" if handed_on else ""
-        yield f"{alone.ljust(wide)}  {plain(f'nox -s {_quoted(again[0])}{posargs}')}"
+        yield f"{what.ljust(wide)}  {plain(failed)}"
+        yield f"{alone.ljust(wide)}  {plain(first)}"
 
     def footer(self) -> list[str]:
         """How long it took, where the first line does not tell, and where more is found."""
@@ -331,8 +333,3 @@ def _fails(cells: int, tests: int) -> str:
     if not tests:
         return "fail in the same way"
     return "fail the same test" if tests == 1 else f"fail the same {tests} tests"
-
-
-def _quoted(name: str) -> str:
-    """A name as a shell takes it: in double quotes, as it holds single ones."""
-    return f'"{name}"' if "'" in name and not set('"$`\\!') & set(name) else shlex.quote(name)

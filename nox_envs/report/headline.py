@@ -81,7 +81,7 @@ def _interrupted(view: UpgradeView) -> str:
     when = f"after {count(trials, 'trial')}" if trials else "at the start"
     words = [f"Interrupted {when}."]
     words += [so_far] if asked and trials else []
-    return " ".join([*words, f"Go on: nox -s {view.commands.upgrade} -- --resume"])
+    return " ".join([*words, f"Go on: {view.command(view.commands.upgrade, '--resume')}"])
 
 
 def _cannot_tell(view: UpgradeView) -> str:
@@ -143,9 +143,10 @@ def _nothing_to_do(view: UpgradeView) -> str:
     passed = [view.report.baseline.get(name) for name in view.tested]
     if passed and all(base and base.outcome is Outcome.PASS for base in passed):
         what += ", and the tests pass"
-    floors = f"nox -s {view.commands.floors}"
-    hint = f" Lower bounds are another question: {floors}" if view.commands.floors else ""
-    return f"Nothing to upgrade: {what}.{'' if view.report.pinned else hint}"
+    hint = ""
+    if view.commands.floors and not view.report.pinned:
+        hint = f" Lower bounds are another question: {view.command(view.commands.floors)}"
+    return f"Nothing to upgrade: {what}.{hint}"
 
 
 def _upgrades(view: UpgradeView) -> str:

@@ -69,12 +69,12 @@ def opening(view: View[Report], answer: Sequence[str]) -> str:
     return "\n".join([*said, *missing])
 
 
-def unanswered(view: View[Report], session: str, options: str = "--resume") -> str:
+def unanswered(view: View[Report], session: str) -> str:
     """Why the question was not asked to its end; empty where it was."""
     if view.report.status == "interrupted":
         trials = len(view.report.trials)
         when = f"after {count(trials, 'trial')}" if trials else "at the start"
-        return f"Interrupted {when}. Go on: {view.show(f'nox -s {session} -- {options}')}"
+        return f"Interrupted {when}. Go on: {view.command(session, '--resume')}"
     return ended(f"Cannot tell: {view.show(view.report.error)}") if view.report.error else ""
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from nox_envs.called import Called
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report.columns import columns, folded
 from nox_envs.report.facts import Report, UpgradeReport
@@ -34,6 +35,8 @@ class Commands:
     floors: str = ""
     matrix: str = ""
     culprit: str = ""
+    called: Called = field(default_factory=Called)
+    """How the user has called this one, and can call the others."""
 
 
 _PRECEDENCE = (
@@ -122,6 +125,10 @@ class View(Generic[Found]):
 
     def named(self, names: Iterable[str]) -> str:
         return joined([self.show(name) for name in names])
+
+    def command(self, session: str, *words: str) -> str:
+        """What to type for a session with these words."""
+        return self.show(self.commands.called.line(session, *words))
 
 
 class UpgradeView(View[UpgradeReport]):

@@ -33,7 +33,8 @@ def copy(
     """Copy a project's directory; returns its place in the copy.
 
     In a git checkout: tracked files, and untracked ones that are not ignored, as they
-    are in the working tree. Elsewhere: all but environments and caches. `include` are
+    are in the working tree. Elsewhere: all but environments, caches, and directories whose
+    `.gitignore` is `*`: what tools make has one. `include` are
     globs, relative to `source`, of ignored files that are needed all the same. A copy
     from a checkout lies as deep as the original, and git answers in it, for tools that
     ask it for a version.
@@ -165,12 +166,22 @@ def _walked(source: Path) -> Iterator[str]:
         subdirectories[:] = [
             name
             for name in subdirectories
-            if name not in _SKIPPED and not (here / name / "pyvenv.cfg").exists()
+            if name not in _SKIPPED
+            and not (here / name / "pyvenv.cfg").exists()
+            and not _is_ignored_whole(here / name)
         ]
         links = [name for name in subdirectories if (here / name).is_symlink()]
         for name in [*files, *links]:
             if name not in _SKIPPED:  # A submodule has a file `.git`.
                 yield (here / name).relative_to(source).as_posix()
+
+
+def _is_ignored_whole(directory: Path) -> bool:
+    try:
+        lines = (directory / ".gitignore").read_bytes().split(b"\n")
+    except OSError:
+        return False
+    return [line for each in lines if (line := each.strip()) and line[:1] != b"#"] == [b"*"]
 
 
 def _files_of(path: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -276,7 +277,14 @@ def test_what_was_made_again_stays(made: Bench, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_doctor_finds_what_is_missing(made: Bench) -> None:
-    assert ask(made, "doctor").code == 0
+    said = ask(made, "doctor", XDG_CACHE_HOME=str(made.root / "cache"))
+    assert said.code == 0
+    assert re.search(r"nox-envs .*, pip \d", said.out)
+    cache = made.project / ".nox" / ".cache" / "nox-envs"
+    assert re.search(
+        rf"cache +{re.escape(str(cache))}, [\d.]+ \w+, 0 slots, 2 resolutions, 0 camp", said.out
+    )
+    assert "copies" not in said.out
     made.noxfile("@nox_envs.session(python='3.99')\ndef test(session): pass\n")
     made.index.fail(None, "500")
     said = ask(made, "doctor", "--json")

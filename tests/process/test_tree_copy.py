@@ -289,6 +289,18 @@ def test_the_digest_of_a_copy_without_git_is_that_of_its_content(tmp_path: Path)
     assert digest(tmp_path / "one") != digest(tmp_path / "two")
 
 
+@pytest.mark.parametrize("mark", ["*\n", "# made by a tool\n*\n"])
+def test_what_ignores_all_of_itself_is_no_source(tmp_path: Path, mark: str) -> None:
+    write(tmp_path / "project", "a.py")
+    before = digest(tmp_path / "project")
+    write(tmp_path / "project", "out/wheels/x.whl", "out/.gitignore")
+    assert digest(tmp_path / "project") != before
+    (tmp_path / "project" / "out" / ".gitignore").write_text("*\n!.gitignore\n")
+    assert digest(tmp_path / "project") != before
+    (tmp_path / "project" / "out" / ".gitignore").write_text(mark)
+    assert digest(tmp_path / "project") == before
+
+
 def test_the_digest_of_an_archive(tmp_path: Path) -> None:
     write(tmp_path, "demo.whl")
     before = digest(tmp_path / "demo.whl")

@@ -14,7 +14,6 @@ from nox_envs import comparing, tending
 from nox_envs.errors import LockInvalid, UsageError
 from nox_envs.inside.cells import Orphan, Overview, Seen, Size, State
 from nox_envs.inside.cleaning import Cleaned, Doomed, Thing, Wish, chosen, parse_size
-from nox_envs.inside.completion import script
 from nox_envs.inside.diff import Side, compared, pins_of_freeze, pins_of_lock
 from nox_envs.inside.export import FORMATS, exported
 from nox_envs.inside.health import Finding, Health, Mark
@@ -347,6 +346,8 @@ THINGS = [
     thing("run", 8, kind="campaign"),
     thing("running", 0, kind="campaign"),
     thing("wheels", 2, kind="cache", size=50),
+    thing("lost", 0, kind="copy", size=5, orphaned=True),
+    thing("project", 20, kind="copy", size=5),
 ]
 
 
@@ -354,19 +355,19 @@ THINGS = [
     ("wish", "names"),
     [
         (Wish(), ""),
-        (Wish(orphaned=True), "gone"),
+        (Wish(orphaned=True), "gone lost"),
         (Wish(older_than=timedelta(days=30)), "old"),
-        (Wish(older_than=timedelta(days=30), orphaned=True), "old gone"),
-        (Wish(older_than=timedelta(days=7), caches=True), "old run"),
+        (Wish(older_than=timedelta(days=30), orphaned=True), "old gone lost"),
+        (Wish(older_than=timedelta(days=7), caches=True), "old run project"),
         (Wish(everything=True), "old gone new"),
-        (Wish(everything=True, caches=True), "old gone new run wheels"),
+        (Wish(everything=True, caches=True), "old gone new run wheels lost project"),
         (Wish(caches=True), "run wheels"),
         (Wish(at_most=50), ""),
         (Wish(at_most=49), "old"),
-        (Wish(at_most=30, orphaned=True), "old gone"),
-        (Wish(at_most=40, orphaned=True), "gone"),
+        (Wish(at_most=30, orphaned=True), "old gone lost"),
+        (Wish(at_most=40, orphaned=True), "gone lost"),
         (Wish(at_most=0), "old gone new"),
-        (Wish(at_most=95, caches=True), "old run"),
+        (Wish(at_most=95, caches=True), "old run project"),
     ],
 )
 def test_what_goes(wish: Wish, names: str) -> None:
@@ -450,21 +451,3 @@ def test_ages(seconds: int, text: str) -> None:
 )  # fmt: skip
 def test_amounts(count: int | None, text: str) -> None:
     assert amounts.size(count) == text
-
-
-# -- completion
-
-COMMANDS = {"show": ("Show cells, don't change them.", ["--json", "--offline"]), "diff": ("", [])}
-
-
-def test_completion_for_bash() -> None:
-    text = script("bash", COMMANDS)
-    assert "compgen -W 'show diff' --" in text
-    assert "show) COMPREPLY=($(compgen -W '--json --offline' --" in text
-    assert script("zsh", COMMANDS).endswith(text)
-
-
-def test_completion_for_fish() -> None:
-    lines = script("fish", COMMANDS).splitlines()
-    assert lines[0].endswith("-a show -d 'Show cells, don\\'t change them.'")
-    assert lines[1].endswith("-n '__fish_seen_subcommand_from show' -l json")
