@@ -65,6 +65,10 @@ class Declaration:
     """Parameters that do not stand in the noxfile, and where they may: a file relative to the
     noxfile, the name of a snippet; empty for the noxfile itself."""
 
+    def is_declared_in(self, file: str) -> bool:
+        """Whether a file, relative to the noxfile, says some of it."""
+        return any(file in sources for sources in self.declared_in.values())
+
 
 def parse(
     name: str,

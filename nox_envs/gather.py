@@ -46,6 +46,14 @@ class Noxfile:
     path: Path
     line: int
     """Where the declaration begins."""
+    stands_for: str = ""
+    """What holds the declaration instead, where that is no file: `the command line`."""
+
+    def at(self, text: str) -> Origin:
+        """The beginning of the declaration."""
+        if self.stands_for:
+            return Origin(file=self.stands_for, line=None, text=text)
+        return Origin(file=self.path.name, line=self.line, text=text)
 
     def origin(
         self,
@@ -56,6 +64,8 @@ class Noxfile:
         declaration: Declaration | None = None,
     ) -> Origin:
         """The line of the declaration that holds `text`, as a string literal."""
+        if self.stands_for:
+            return self.at(text)
         shown = shown or f'{parameter}=["{text}"]'
         declared_in = declaration.declared_in if declaration else {}
         sources = declared_in.get(parameter, ("",))
@@ -372,8 +382,7 @@ def _project(
     if kind is False:
         return None, False
     if pyproject is None and not legacy:
-        origin = Origin(file=noxfile.path.name, line=noxfile.line, text=f'project="{kind}"')
-        raise FileMissing(path="pyproject.toml", asked_by=str(origin))
+        raise FileMissing(path="pyproject.toml", asked_by=str(noxfile.at(f'project="{kind}"')))
     static = pyproject is not None and not (pyproject.is_dynamic and pyproject.is_package)
     if kind == "dependencies" and static and not legacy:
         return None, False

@@ -268,8 +268,8 @@ def use(
     A name is one of the built-in sessions, or what an installed package offers in the
     entry-point group `nox_envs.snippets`; a path is relative to the noxfile. `fields` win
     over those of the snippets, and are all that `nox_envs.session` takes, and `run`,
-    `install`, `optional_groups`, `description`. A session that the noxfile declares itself
-    wins. Returns the sessions, as `nox_envs.session` would; mistakes end nox with exit code
+    `install`, `description` and the `optional_...` ones. A session that the noxfile declares
+    itself wins. Returns the sessions, as `nox_envs.session` would; mistakes end nox with exit code
     2, all of them reported at once.
     """
     from nox_envs import snippets, table  # noqa: PLC0415 - few noxfiles ask
@@ -345,7 +345,9 @@ def _take_in(offered: Sequence[Snippet], site: _Site) -> tuple[tuple[Any, ...], 
             pyproject = _pyproject_for(one.fields.values, site.noxfile)
         except DeclarationError as error:
             _refuse(error)
-        found, wrong = table.session_of(one.name, one.fields, pyproject)
+        directory = site.noxfile.parent / str(one.fields.values.get("directory") or ".")
+        has = functools.partial(_is_file_in, directory)
+        found, wrong = table.session_of(one.name, one.fields, pyproject, has=has)
         mistakes += wrong
         place = replace(
             site, source=one.source, description=found.description, declared_in=found.declared_in
@@ -357,6 +359,10 @@ def _take_in(offered: Sequence[Snippet], site: _Site) -> tuple[tuple[Any, ...], 
             mistakes += [found.mistake(each) for each in error.mistakes]
     there = [_host.registered(one.name) for one in offered]
     return tuple(one for one in there if _host.cells(one) is not None), mistakes
+
+
+def _is_file_in(directory: Path, name: str) -> bool:
+    return (directory / name).is_file()
 
 
 def _running(declared: Session) -> Callable[..., None]:
@@ -518,9 +524,14 @@ def _host_options(declared: Declaration) -> dict[str, Any]:
     return {**options, "venv_backend": backend} if backend else options
 
 
+_ABOUT_A_PROJECT = (
+    "groups", "extras", "optional_groups", "optional_project", "optional_requirements",
+)  # fmt: skip
+
+
 def _pyproject_for(options: Mapping[str, Any], noxfile: Path) -> Pyproject | None:
     """pyproject.toml, where names in the declaration have to be checked against it."""
-    if not any(options.get(name) for name in ("groups", "extras", "optional_groups")):
+    if not any(options.get(name) for name in _ABOUT_A_PROJECT):
         return None
     if str(options.get("lock")).endswith("Pipfile.lock"):  # Its groups are categories.
         return None

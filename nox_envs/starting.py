@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.specifiers import InvalidSpecifier
 from packaging.utils import canonicalize_name
 
 from nox_envs.pyproject import Pyproject, poetry_specifier, supported_pythons
+from nox_envs.tox_ini import Tox
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -36,7 +35,6 @@ _LOCKS = ("uv.lock", "poetry.lock", "Pipfile.lock")
 _FOR_TESTS = ("test", "tests", "testing")
 _FOR_WORK = ("dev", "develop", "development")
 _PYTEST = ("pytest", "*session.posargs")
-_POSARGS = re.compile(r"\{posargs(?::(?P<default>[^{}]*))?\}")
 _WIDTH = 100
 
 
@@ -56,6 +54,7 @@ class Start:
     project: str | None = None
     lock: str | None = None
     matrix: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The values of each axis, by their labels."""
     exclude: tuple[Mapping[str, str], ...] = ()
     commands: tuple[tuple[str, ...], ...] = (_PYTEST,)
     """The words of each; `*session.posargs` stands for itself."""
@@ -80,7 +79,7 @@ def start(
     pyproject.toml.
     """
     project = Pyproject.from_dict(data)
-    tox = _Tox.read(_tox_text(files, data))
+    tox = Tox.read(_tox_text(files, data))
     pythons, classified = _pythons(files, project, tox, installed)
     groups = _chosen(project.groups)
     extras = tuple(
@@ -90,7 +89,7 @@ def start(
     commands = (tuple(command),) if command else tox.commands or (_command(files, data),)
     lock = next((name for name in _LOCKS if name in files), None)
     left = list(tox.left)
-    if lock and (tox.matrix or tox.dependencies or tox.requirements):
+    if lock and (tox.axes or tox.dependencies or tox.requirements):
         left.append(f"{lock}, which need not hold what tox.ini asks for")
         lock = None
     if lock:  # It holds the releases of all of them.
@@ -133,7 +132,7 @@ def start(
 def noxfile(found: Start, *, resolved: bool = False) -> str:
     """The text of the noxfile; `resolved` leaves the lock aside."""
     options: list[tuple[str, Any]] = [
-        ("matrix", {name: dict(values) for name, values in found.matrix.items()}),
+        ("matrix", {name: _values(values) for name, values in found.matrix.items()}),
         ("exclude", [dict(rule) for rule in found.exclude]),
         ("project", found.project),
         ("groups", list(found.groups)),
@@ -174,6 +173,12 @@ def noxfile(found: Start, *, resolved: bool = False) -> str:
     ])  # fmt: skip
 
 
+def _values(labelled: Mapping[str, str]) -> Any:
+    """The values of an axis; with their labels only where these say something else."""
+    is_plain = all(label == value for label, value in labelled.items())
+    return list(labelled) if is_plain else dict(labelled)
+
+
 def _option(name: str, value: Any) -> list[str]:
     line = f"    {name}={_literal(value)},"
     if len(line) <= _WIDTH or not isinstance(value, dict | list):
@@ -202,7 +207,7 @@ def _word(word: str) -> str:
 
 
 def _pythons(
-    files: Mapping[str, str], project: Pyproject, tox: _Tox, installed: Sequence[str]
+    files: Mapping[str, str], project: Pyproject, tox: Tox, installed: Sequence[str]
 ) -> tuple[tuple[str, ...], bool]:
     """The Pythons to test on, and whether pyproject.toml names them."""
     named = ".python-version" in files and re.match(r"3\.\d+", files[".python-version"].strip())
@@ -297,7 +302,7 @@ def _taken(
     project: Pyproject,
     requirements: Iterable[str],
     lock: str | None,
-    tox: _Tox,
+    tox: Tox,
 ) -> tuple[str, ...]:
     found = ["pyproject.toml"] if project.has_metadata or project.groups else []
     found += [name for name in ("setup.cfg", "setup.py") if name in files]
@@ -305,187 +310,8 @@ def _taken(
     return tuple(dict.fromkeys([*found, *(one for one in [".python-version"] if one in files)]))
 
 
-# -- tox
-
-
 def _tox_text(files: Mapping[str, str], data: Mapping[str, Any]) -> str:
     tool = data.get("tool")
     table = tool.get("tox") if isinstance(tool, Mapping) else None
     legacy = table.get("legacy_tox_ini") if isinstance(table, Mapping) else None
     return files.get("tox.ini") or (legacy if isinstance(legacy, str) else "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tox:
-    """`[testenv]` of a tox.ini, as far as it has a counterpart."""
-
-    is_there: bool = False
-    environments: tuple[frozenset[str], ...] = ()
-    """The factors of those that name a Python."""
-    pythons: tuple[str, ...] = ()
-    dependencies: tuple[str, ...] = ()
-    requirements: tuple[str, ...] = ()
-    constraints: tuple[str, ...] = ()
-    extras: tuple[str, ...] = ()
-    matrix: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    commands: tuple[tuple[str, ...], ...] = ()
-    left: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, text: str) -> _Tox:
-        import configparser  # noqa: PLC0415 - heavy, and few projects have a tox.ini
-
-        parser = configparser.ConfigParser(interpolation=None, strict=False)
-        try:
-            parser.read_string(text)
-        except configparser.Error:
-            return cls(left=("tox.ini, which cannot be read",))
-        if not text.strip():
-            return cls()
-        top = parser["tox"] if parser.has_section("tox") else {}
-        table = parser["testenv"] if parser.has_section("testenv") else {}
-        names = _listed(top.get("envlist") or top.get("env_list") or "")
-        split = [frozenset(name.split("-")) for name in names]
-        environments = tuple(one for one in split if any(map(_python, one)))
-        found = _Deps(frozenset().union(*environments))
-        for line in table.get("deps", "").splitlines():
-            found.add(line.strip())
-        commands, odd = _tox_commands(table.get("commands", ""))
-        others = [name for name, one in zip(names, split, strict=True) if one not in environments]
-        left = [*found.left, *odd, *(f"the environment {name} of tox.ini" for name in others)]
-        if table.get("setenv") or table.get("set_env"):
-            left.append("setenv of tox.ini: write env={...}")
-        if table.get("passenv") or table.get("pass_env"):
-            left.append("passenv of tox.ini: write pass_env=[...], or leave it out")
-        pythons = {python for one in environments for python in map(_python, one) if python}
-        return cls(
-            is_there=True,
-            environments=environments,
-            pythons=tuple(sorted(pythons, key=_age)),
-            dependencies=tuple(found.dependencies),
-            requirements=tuple(found.requirements),
-            constraints=tuple(found.constraints),
-            extras=tuple(_listed(table.get("extras", ""))),
-            matrix=found.matrix(left),
-            commands=commands,
-            left=tuple(left),
-        )
-
-    def exclude(self, pythons: Sequence[str]) -> tuple[Mapping[str, str], ...]:
-        """The cells of the product that tox would not run."""
-        if not self.matrix:
-            return ()
-        found = []
-        for python, *labels in product(pythons, *self.matrix.values()):
-            named = [one for one in self.environments if python in map(_python, one)]
-            if named and not any(one.issuperset(labels) for one in named):
-                found.append({"python": python, **dict(zip(self.matrix, labels, strict=True))})
-        return tuple(found)
-
-
-def _listed(text: str) -> list[str]:
-    """A list of tox: separated by commas or lines, with braces for alternatives."""
-    words = re.findall(r"(?:[^\s,{}]|\{[^{}]*\})+", re.sub(r"#.*", "", text))
-    found = []
-    for word in words:
-        parts = re.split(r"\{([^{}]*)\}", word)
-        choices = [
-            re.split(r"\s*,\s*", part.strip()) if n % 2 else [part] for n, part in enumerate(parts)
-        ]
-        found += ["".join(one) for one in product(*choices)]
-    return list(dict.fromkeys(found))
-
-
-def _python(factor: str) -> str | None:
-    """The Python that a factor of tox names: `py311`, `pypy3.10`."""
-    found = re.fullmatch(r"(?:py|python|(pypy))(3)\.?(\d+)", factor)
-    return f"{found[1] or ''}3.{found[3]}" if found else None
-
-
-def _age(python: str) -> tuple[bool, int]:
-    return python.startswith("pypy"), int(python.rpartition(".")[2])
-
-
-class _Deps:
-    """The lines of `deps`, one by one."""
-
-    def __init__(self, factors: Collection[str]) -> None:
-        self.factors = factors
-        self.dependencies: list[str] = []
-        self.requirements: list[str] = []
-        self.constraints: list[str] = []
-        self.left: list[str] = []
-        self._axes: dict[str, dict[str, str]] = {}
-
-    def add(self, line: str) -> None:
-        line = re.sub(r"(^|\s)#.*", "", line).replace("{toxinidir}/", "").strip()
-        factor, colon, rest = line.partition(":")
-        file = re.fullmatch(r"-([rc])\s*(\S+)", line)
-        if not line:
-            return
-        if colon and factor.strip() in self.factors and _python(factor.strip()) is None:
-            self._add_value(factor.strip(), rest.strip(), line)
-        elif file and "{" not in line:
-            (self.requirements if file[1] == "r" else self.constraints).append(file[2])
-        elif _is_requirement(line):
-            self.dependencies.append(line)
-        else:
-            self.left.append(f"`{line}` of tox.ini")
-
-    def _add_value(self, factor: str, text: str, line: str) -> None:
-        if not _is_requirement(text) or (parsed := Requirement(text)).marker or parsed.extras:
-            self.left.append(f"`{line}` of tox.ini")
-            return
-        value = f"@ {parsed.url}" if parsed.url else str(parsed.specifier) or "latest"
-        self._axes.setdefault(canonicalize_name(parsed.name), {})[factor] = value
-
-    def matrix(self, left: list[str]) -> dict[str, dict[str, str]]:
-        """An axis for each package that has a release for each of its factors alone."""
-        found: dict[str, dict[str, str]] = {}
-        for name, values in self._axes.items():
-            taken = {factor for known in found.values() for factor in known}
-            if taken & set(values):
-                left.append(f"{name} of tox.ini, which moves together with another package")
-            else:
-                found[name] = values
-        return found
-
-
-def _is_requirement(text: str) -> bool:
-    try:
-        Requirement(text)
-    except InvalidRequirement:
-        return False
-    return True
-
-
-def _tox_commands(text: str) -> tuple[tuple[tuple[str, ...], ...], list[str]]:
-    """The commands that need nothing of tox, and those that do."""
-    found: list[tuple[str, ...]] = []
-    left = []
-    for line in re.sub(r"\\\s*\n", " ", text).splitlines():
-        plain = line.strip().replace("{toxinidir}/", "").replace("{envpython}", "python")
-        if not plain or plain.startswith("#"):
-            continue
-        try:
-            words = [each for word in _split(plain) for each in _posargs(word)]
-        except ValueError:
-            words = []
-        if not words or any("{" in word for word in words) or plain[0] in "-!":
-            left.append(f"`{line.strip()}` of tox.ini")
-        else:
-            found.append(tuple(words))
-    return tuple(found), left
-
-
-def _split(text: str) -> list[str]:
-    return shlex.split(_POSARGS.sub(lambda one: shlex.quote(one[0]), text))
-
-
-def _posargs(word: str) -> list[str]:
-    """What stands for the words that a user adds."""
-    match = _POSARGS.fullmatch(word)
-    if match is None:
-        return [word]
-    default = shlex.split(match["default"] or "")
-    return [f"*(session.posargs or {_literal(default)})" if default else "*session.posargs"]

@@ -33,7 +33,10 @@ def __dir__() -> list[str]:
     return __all__
 
 
-OWN = ("description", "extends", "install", "optional_groups", "run")
+OWN = (
+    "description", "extends", "install", "optional_groups", "optional_project",
+    "optional_requirements", "run",
+)  # fmt: skip
 """What a table knows beside the parameters of the decorator."""
 
 FIELDS = (*(name for name in Options.__annotations__ if name != "name"), *OWN)
@@ -182,6 +185,8 @@ class Session:
         found = {name: (place.source,) for name, place in self.fields.places.items()}
         if "install" in found:
             found["dependencies"] = (*found["install"], *found.get("dependencies", ()))
+        for name in ("project", "requirements"):
+            found.setdefault(name, found.get(f"optional_{name}", ("",)))
         return found
 
     def mistake(self, found: Mistake) -> Mistake:
@@ -347,15 +352,27 @@ def unknown(values: Mapping[str, Any], place: Place) -> list[Mistake]:
 # -- a session ------------------------------------------------------------------------
 
 
+def _nothing(_: str) -> bool:
+    return False
+
+
 def session_of(
-    name: str, fields: Fields, pyproject: Pyproject | None
+    name: str,
+    fields: Fields,
+    pyproject: Pyproject | None,
+    *,
+    has: Callable[[str], bool] = _nothing,
 ) -> tuple[Session, list[Mistake]]:
-    """What a session declares, and what is wrong with the fields that only a table has."""
+    """What a session declares, and what is wrong with the fields that only a table has.
+
+    `has` tells which files there are in the directory of the session.
+    """
     reader = _Reader(fields)
     commands = reader.commands()
     installed = reader.installed()
     groups = reader.optional_groups(pyproject)
     description = reader.description(commands)
+    wanted = reader.optional_project(pyproject, has)
     options = {key: value for key, value in fields.values.items() if key not in OWN}
     options = {key: value for key, value in options.items() if key in FIELDS}
     for key, added in (("dependencies", installed), ("groups", groups)):
@@ -363,6 +380,7 @@ def session_of(
         if added and isinstance(there, str | list | tuple):
             listed = [there] if isinstance(there, str) else list(there)
             options[key] = listed + [one for one in added if one not in listed]
+    options = {**wanted, **options}
     session = Session(
         name=name,
         options=options,
@@ -406,6 +424,24 @@ class _Reader:
             for name in [canonicalize_name(group)]
             if any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns)
         ]
+
+    def optional_project(
+        self, pyproject: Pyproject | None, has: Callable[[str], bool]
+    ) -> dict[str, Any]:
+        """How the project takes part, where there is one; else the files that stand for it."""
+        files = self._texts("optional_requirements")
+        kind = self.values.get("optional_project")
+        if kind not in {None, "wheel", "editable", "dependencies"}:
+            hint = 'write "wheel", "editable" or "dependencies"'
+            self.wrong("optional_project", f"{kind!r} is no way to install a project", hint)
+            return {}
+        if pyproject is None or not (pyproject.has_metadata or pyproject.is_package):
+            is_there = has("setup.py")
+            if not is_there:
+                return {"requirements": found} if (found := [*filter(has, files)]) else {}
+        else:
+            is_there = pyproject.is_package
+        return {"project": kind} if kind and is_there else {}
 
     def _texts(self, name: str) -> tuple[str, ...]:
         reader = OptionsReader(self.values)

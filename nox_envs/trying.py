@@ -15,6 +15,7 @@ from nox_envs.declaration import parse
 from nox_envs.errors import ToolFailed
 from nox_envs.gather import Noxfile, read_pyproject
 from nox_envs.provision import Job, provision
+from nox_envs.resolve.requests import COMMAND_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,9 +71,6 @@ def made(
 ) -> Tried:
     """The environment of one Python, in a directory of its own. Raises a `NoxEnvsError`."""
     place = _files.make_directory(scratch / re.sub(r"[^\w.]+", "-", python))
-    # Messages name the line of a file that declares something.
-    said = place / _SAID_BY
-    _files.write_text(said, "".join(f'"{one}"\n' for one in declaration.dependencies))
     directory = Path(declaration.directory)
 
     def make() -> None:
@@ -83,7 +81,7 @@ def made(
         name=f"{_SAID_BY}-{python}",
         cell=matrix.cell_of(declaration, python, {}),
         declaration=declaration,
-        noxfile=Noxfile(path=said, line=1),
+        noxfile=Noxfile(path=place / _SAID_BY, line=1, stands_for=COMMAND_LINE),
         environment=place / "env",
         python=_executable(place / "env"),
         cache=scratch / "cache",

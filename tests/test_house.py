@@ -32,7 +32,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "declaring": {"options", "matrix_options", "declaration", "matrix", "table"},
         # Nouns of the room, which `gather` fills before a resolver is chosen.
         "requesting": {"resolve.requests", "resolve.requirements_file"},
-        "starting": {"starting"},
+        "starting": {"starting", "tox_ini"},
+        "calling": {"called"},
         # Pure, and nouns for reports.
         "inside": {
             "inside", "inside.cells", "inside.cleaning", "inside.completion", "inside.diff",
@@ -95,8 +96,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             "upgrade.apply", "upgrade.bench", "upgrade.bisection", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
             "upgrade.conduct", "upgrade.drive", "upgrade.findings", "upgrade.floors",
             "upgrade.floors_written", "upgrade.promised", "upgrade.relock",
-            "upgrade.inquest", "upgrade.lockfiles", "upgrade.past", "upgrade.quests", "upgrade.records", "upgrade.reuse", "upgrade.states",
-            "upgrade.sweep", "upgrade.threads", "upgrade.trials",
+            "upgrade.inquest", "upgrade.inquiry", "upgrade.lockfiles", "upgrade.past", "upgrade.quests", "upgrade.records", "upgrade.reuse", "upgrade.states",
+            "upgrade.sweep", "upgrade.threads", "upgrade.trials", "upgrade.work",
         },
     },
     "8 front doors": {"nox": {"_host", "_loading", "_worker", "campaigning", "on_trial", "running", "sessions", ""}},
@@ -116,7 +117,7 @@ SEAMS = {("_http", "_http_client"), ("resolve.index", "resolve.index_pages")}
 NOX = {"sessions", "running", "_host", "_loading", "_worker", "campaigning", "on_trial"}
 HANDING_ON = {
     "sessions", "running", "campaigning", "on_trial", "cli", "commands.doctor", "commands.export",
-    "commands.bundle", "commands.campaign", "commands.init", "commands.making", "commands.shell", "commands.show", "commands.try_", "commands.words",
+    "commands.bundle", "commands.campaign", "commands.clean", "commands.init", "commands.making", "commands.shell", "commands.show", "commands.try_", "commands.words",
 }  # fmt: skip
 """They hand `os.environ` on as a mapping, and look nothing up in it."""
 # Besides the door: directories of the wheel store and of a scratch, the copy of a tree, and

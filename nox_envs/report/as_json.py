@@ -60,6 +60,7 @@ def _upgrade(report: UpgradeReport) -> dict[str, Any]:
             "files": list(report.files),
             "pinned": report.pinned,
             "lines": [_line(one) for one in report.lines],
+            "instead": list(report.instead),
             "exhausted": dict(report.exhausted),
         },
         answer={

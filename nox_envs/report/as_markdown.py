@@ -63,8 +63,12 @@ def _pieces(report: UpgradeReport, said: Summary) -> Iterator[str]:
     for one in said.paragraphs:
         yield paragraph(one)
     if said.apply:
-        what, command = said.apply
-        yield f"\n{what} {code(command)}\n" if command else f"\n{what}\n"
+        what, commands = said.apply
+        listed = "".join(f"\n- {code(one)}" for one in commands)
+        if len(commands) == 1:
+            yield f"\n{what} {code(commands[0])}\n"
+        else:
+            yield f"\n{what}\n{listed}\n" if listed else f"\n{what}\n"
     if said.lines:
         yield details("Lines to paste", "\n".join(f"- {line}" for line in said.lines))
     yield from _versions(report)

@@ -58,8 +58,8 @@ def _words(row: Row) -> list[str]:
 def _next(said: Summary) -> list[str]:
     lines = []
     if said.apply:
-        what, command = said.apply
-        lines = [what, f"  {command}"] if command else [what]
+        what, commands = said.apply
+        lines = [what, *(f"  {one}" for one in commands)]
     if said.lines:
         lines += ["Or paste:", *(f"  {line}" for line in said.lines)]
     if said.see:

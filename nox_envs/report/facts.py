@@ -189,6 +189,8 @@ class UpgradeReport(Report):
     """Whether the project pins its dependencies, as applications do."""
     lines: tuple[Line, ...] = ()
     """What to paste; empty where another tool writes the file."""
+    instead: tuple[str, ...] = ()
+    """What to do where another tool writes the lock, for which `--apply` does nothing."""
     exhausted: Mapping[str, str] = field(default_factory=dict)
     """Why a column was not tried to its end: `--max-trials 9 were used up`."""
     words: tuple[str, ...] = ()

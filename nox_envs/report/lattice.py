@@ -110,7 +110,7 @@ def _key(report: MatrixReport, found: Sequence[Grid]) -> Iterator[str]:
     """What the symbols mean that were used."""
     shown = {word for grid in found for row in grid.rows for word in row[1:]}
     if _EXCLUDED in shown:
-        narrowed = " or not chosen" if report.narrowed else ""
+        narrowed = " in the declaration, or not chosen in this run" if report.narrowed else ""
         yield f"{_EXCLUDED}: excluded{narrowed}"
     if any(_MAY in word for word in shown):
         yield f"{_MAY}: may fail"

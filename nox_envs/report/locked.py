@@ -23,13 +23,14 @@ def __dir__() -> list[str]:
     return __all__
 
 
-State = Literal["unchanged", "new", "changed", "error"]
+State = Literal["unchanged", "new", "changed", "unreadable", "error"]
 
 _MOST_NAMED = 12
 _SAID: Mapping[State, str] = {
     "unchanged": "as it was",
     "new": "new",
     "changed": "changed",
+    "unreadable": "written anew",
     "error": "not locked",
 }
 _SAID_OF_A_CHECK: Mapping[State, str] = {
@@ -37,6 +38,7 @@ _SAID_OF_A_CHECK: Mapping[State, str] = {
     "unchanged": "right",
     "new": "missing",
     "changed": "out of date",
+    "unreadable": "unreadable",
 }
 
 
@@ -56,6 +58,7 @@ class LockFile:
     others: tuple[str, ...] = ()
     """What has the same version, and other files; what else is not the same."""
     error: str = ""
+    """Why it could not be locked; where it is written anew, why the file could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,8 @@ def terminal(report: LockReport, *, encoding: str = "utf-8") -> str:
 def _reasons(one: LockFile) -> list[str]:
     if one.state == "error":
         return [plain(one.error)]
+    if one.state == "unreadable":
+        return [f"the file could not be read: {plain(one.error)}"]
     if one.state != "changed":
         return []
     lines = [plain(line) for line in one.declared]

@@ -88,8 +88,8 @@ def _paragraph(
     head, rest = _sentence(view, candidate, names, judgement)
     lines: tuple[str, ...] = ()
     if judgement.verdict is Verdict.BREAKS and view.commands.bisect:
-        command = f"nox -s {view.commands.bisect} -- {candidate.name}"
-        lines = (f"Which release did it?   {view.show(command)}",)
+        command = view.command(view.commands.bisect, candidate.name)
+        lines = (f"Which release did it?   {command}",)
     return Paragraph(
         head=head,
         rest=rest,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,8 +66,8 @@ class Summary:
     """What a pull request says below its title, as Markdown."""
     table: Table
     paragraphs: tuple[Paragraph, ...]
-    apply: tuple[str, str] | None
-    """What to do next and its command; None where there is nothing to write."""
+    apply: tuple[str, tuple[str, ...]] | None
+    """What to do next and its commands; None where there is nothing to write."""
     lines: tuple[str, ...]
     """What can be pasted instead."""
     see: str
@@ -204,13 +203,16 @@ def _lines(view: UpgradeView) -> tuple[str, ...]:
 
 
 def _command(view: UpgradeView, option: str) -> str:
-    words = plain(shlex.join([option, *view.report.words]))
-    return f"nox -s {view.commands.upgrade} -- {words}"
+    called = view.commands.called
+    return plain(called.line(view.commands.upgrade, option, *view.report.words))
 
 
-def _apply(view: UpgradeView) -> tuple[str, str] | None:
+def _apply(view: UpgradeView) -> tuple[str, tuple[str, ...]] | None:
     if not view.taken or view.report.status in {"interrupted", "error"}:
         return None
+    if view.report.instead:
+        what = "A lock decides, so there is nothing to --apply. To lock what passed:"
+        return what, tuple(map(plain, view.report.instead))
     which = "it" if len(view.taken) == 1 else f"these {len(view.taken)}"
     if not view.report.files:
         places = [place for one in view.taken for place in one.places]
@@ -219,7 +221,7 @@ def _apply(view: UpgradeView) -> tuple[str, str] | None:
         pins = [f"{one.name}=={view.common[one.name]}" for one in view.taken]
         lines = "   ".join(map(view.show, pins))
         text = f"Write {which} where {declared} declared, {where}:   {lines}"
-        return (text, "") if places else None
+        return (text, ()) if places else None
     files = view.named(view.report.files)
     what = f"Write {which} to {files} (uses this result, tests nothing again):"
-    return what, _command(view, "--apply")
+    return what, (_command(view, "--apply"),)

@@ -141,15 +141,14 @@ def _fix(asked: Asked, around: tuple[Version, ...]) -> str:
     line = asked.line
     if line is None or not around:
         return ""
-    place = line.origin.file + (f", line {line.origin.line}" if line.origin.line else "")
     if line.axis is not None:
         if asked.value != asked.wanted:
             return ""
         depth = len(Version(asked.value).release)
         series = ".".join(map(str, around[0].release[:depth]))
-        return f'write "{series}" for {line.axis} in {place}'
+        return f'write "{series}" for {line.axis} {line.origin.where}'
     extras = f"[{','.join(sorted(line.requirement.extras))}]" if line.requirement.extras else ""
-    return f"write {asked.name}{extras}=={around[0]} in {place}"
+    return f"write {asked.name}{extras}=={around[0]} {line.origin.where}"
 
 
 def _incompatible(asked: Asked, release: Release, python: str) -> NoxEnvsError:

@@ -14,11 +14,24 @@ if TYPE_CHECKING:
 
     from nox_envs.interpreter import Interpreter
 
-__all__ = ["Local", "Origin", "Request", "Sources", "Wanted", "applies", "expand_extras"]
+__all__ = [
+    "COMMAND_LINE",
+    "Local",
+    "Origin",
+    "Request",
+    "Sources",
+    "Wanted",
+    "applies",
+    "expand_extras",
+]
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+COMMAND_LINE = "the command line"
+"""What takes the place of a file where the command line says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +44,13 @@ class Origin:
     """Counted from 1; None where it cannot be told."""
     text: str
     """The line as the user wrote it."""
+
+    @property
+    def where(self) -> str:
+        """As `in requirements.txt, line 2`."""
+        if self.file == COMMAND_LINE:
+            return f"on {self.file}"
+        return f"in {self.file}" + (f", line {self.line}" if self.line else "")
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file

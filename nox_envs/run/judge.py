@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from nox_envs.outcome import Outcome
@@ -57,7 +58,21 @@ def _of_the_function(result: TrialResult, returncode: int, log: str) -> tuple[Ou
         return Outcome.PASS, ""
     if not result.reason:
         return Outcome.ERROR, f"nox itself was ended (exit code {returncode})"
-    return Outcome.FAIL, result.reason
+    return Outcome.FAIL, _explained(result.reason, log)
+
+
+_NO_TESTS = "exit 5"
+_PYTEST = re.compile(
+    r"^nox > Command (?:.* -m )?(?:\S*[\\/])?(?:pytest|py\.test)(?:\.exe)?(?: .*)? failed with exit code 5$",
+    re.MULTILINE,
+)
+
+
+def _explained(reason: str, log: str) -> str:
+    """With what pytest means by its exit code, which no test tells."""
+    if reason == _NO_TESTS and _PYTEST.search(log):
+        return f"{reason}: no tests were collected"
+    return reason
 
 
 def _last_line(log: str) -> str:

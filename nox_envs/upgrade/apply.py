@@ -11,8 +11,11 @@ from packaging.utils import canonicalize_name
 
 from nox_envs import _files
 from nox_envs.errors import NotApplied
+from nox_envs.options import OptionsReader
 from nox_envs.resolve.requests import applies
 from nox_envs.run import tree
+from nox_envs.snippets import Snippets
+from nox_envs.table import Table, session_of
 from nox_envs.upgrade import edits, floors_written, relock
 from nox_envs.upgrade.column import Column, Place, opened
 from nox_envs.upgrade.proven import ProvenFloors
@@ -83,7 +86,8 @@ def apply(
         for lock in locks:
             written.append(lock.label)
             lock.write(variables)
-        with _columns(places, cache, variables) as columns:
+        again = [_reread(place, base, edited.texts) for place in places]
+        with _columns(again, cache, variables) as columns:
             count = _compared(columns, proven)
     except BaseException:
         for name in written:
@@ -100,6 +104,20 @@ def _columns(
         yield [
             stack.enter_context(opened(place, cache=cache, variables=variables)) for place in places
         ]
+
+
+def _reread(place: Place, base: Path, written: Collection[str]) -> Place:
+    """With what its table says now, where that is among the files that were written."""
+    declaration = place.declaration
+    for label in filter(declaration.is_declared_in, written):
+        path = base / label
+        data = _files.read_toml(path).get("tool", {}).get("nox-envs", {})
+        lookup = Snippets(base=base).lookup(path.parent)
+        table = Table.of(data, source=label, prefix="", lookup=lookup, campaigns=True)
+        session, _ = session_of(declaration.name, table.merged(declaration.name), None)
+        dependencies = OptionsReader(session.options).dependencies()
+        place = replace(place, declaration=replace(declaration, dependencies=dependencies))
+    return place
 
 
 def _texts(columns: Sequence[Column], base: Path) -> dict[str, str]:
@@ -135,13 +153,16 @@ def _edited(columns: Sequence[Column], texts: Mapping[str, str], proven: Proven)
             proven.pins,
             extras={extra for one in declarations for extra in one.extras},
             groups={group for one in declarations for group in one.groups},
+            sessions={one.name for one in declarations if one.is_declared_in(name)},
             applies=is_meant,
         )
         for name, text in texts.items()
         if name.endswith(".toml")
     ]
     found = edits.joined(parts)
-    return replace(found, refusals=(*found.refusals, *_in_the_noxfile(columns, proven)))
+    refusals = (*found.refusals, *_in_the_noxfile(columns, proven))
+    known = {one.name for one in found.edits} | {one.name for one in refusals}
+    return replace(found, refusals=(*refusals, *_elsewhere(columns, proven, known)))
 
 
 def _in_the_noxfile(columns: Sequence[Column], proven: Proven) -> list[edits.Refusal]:
@@ -155,6 +176,27 @@ def _in_the_noxfile(columns: Sequence[Column], proven: Proven) -> list[edits.Ref
                         if text := edits.widened(request.requirement, version):
                             found[request.origin] = edits.in_a_program(request, text)
     return list(found.values())
+
+
+def _elsewhere(
+    columns: Sequence[Column], proven: Proven, known: Collection[str]
+) -> Iterator[edits.Refusal]:
+    """What is declared where nothing was found to edit: in a snippet of a package, of a file."""
+    for column in columns:
+        for name in () if column.is_locked else sorted(proven.pins.keys() - set(known)):
+            for request in column.declared.get(name, ()):
+                text, origin = None, request.origin
+                if applies(request.requirement, column.interpreter.markers):
+                    with contextlib.suppress(ValueError):
+                        text = edits.widened(request.requirement, proven.pins[name])
+                if text is not None:
+                    yield edits.Refusal(
+                        file=origin.file,
+                        line=origin.line,
+                        name=str(name),
+                        reason="it is declared where it cannot be edited",
+                        instead=f'write "{request.requirement.name}{text}"',
+                    )
 
 
 _FEW = 3

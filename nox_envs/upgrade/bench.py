@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from nox_envs.outcome import Changes
     from nox_envs.resolve.index import Releases
     from nox_envs.upgrade.column import Column
-    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.options import CampaignOptions
     from nox_envs.upgrade.trials import Shown, Trials
 
 __all__ = ["VERDICTS", "Bench", "held_at", "near", "outcome_of", "reason_of", "unknown_hold"]
@@ -66,7 +66,7 @@ class Bench:
         self,
         column: Column,
         trials: Trials,
-        options: UpgradeOptions,
+        options: CampaignOptions,
         *,
         frees_others: bool = False,
         held: Mapping[NormalizedName, SpecifierSet] | None = None,

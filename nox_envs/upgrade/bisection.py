@@ -23,22 +23,20 @@ from nox_envs.report.facts import Baseline, Bisected, BisectReport, Newest
 from nox_envs.resolve.index import NotThere, Unreachable
 from nox_envs.upgrade.bench import Bench, held_at, near, unknown_hold
 from nox_envs.upgrade.bisect import Ask, Bisect
-from nox_envs.upgrade.drive import Driver
+from nox_envs.upgrade.inquiry import Driven
 from nox_envs.upgrade.quests import Result, SetQuest, Want
 from nox_envs.upgrade.search import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
     from typing import Any, Literal
 
     from packaging.utils import NormalizedName
 
     from nox_envs.report.facts import Status
     from nox_envs.resolve.index import Releases
-    from nox_envs.upgrade.column import Column, Place
-    from nox_envs.upgrade.options import UpgradeOptions
-    from nox_envs.upgrade.trials import Trials
+    from nox_envs.upgrade.column import Column
+    from nox_envs.upgrade.inquiry import Assignment
 
 __all__ = ["BisectQuest", "Bisection"]
 
@@ -143,30 +141,13 @@ def _matches(result: Result, match: re.Pattern[str]) -> bool:
         return False
 
 
-class Bisection:
+class Bisection(Driven[_Line]):
     """Looks for the first bad release of one package, on every column side by side."""
 
-    def __init__(
-        self,
-        places: Sequence[Place],
-        *,
-        options: UpgradeOptions,
-        trials: Trials,
-        cache: Path,
-        say: Callable[[str], None],
-    ) -> None:
-        self.places = tuple(places)
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
         self.lines: dict[str, _Line] = {}
-        self._options = options
-        self._trials = trials
-        self._say = say
-        (self._name,) = options.asked
-        self._driver = Driver(places, trials=trials, cache=cache, prepare=self._prepare)
-
-    @property
-    def failed(self) -> Mapping[str, NoxEnvsError]:
-        """Columns that could not be planned."""
-        return self._driver.failed
+        (self._name,) = self.options.asked
 
     def run(self) -> None:
         """Find it. Raises nothing for what a trial may show."""
@@ -175,7 +156,7 @@ class Bisection:
         if self._driver.failed or not self.lines:
             return
         self._tell_opening()
-        options = self._options
+        options = self.options
         for line in self.lines.values():
             search = Bisect(
                 line.versions,
@@ -195,14 +176,10 @@ class Bisection:
         self._tell_hindered()
         self._tell_company_apart()
 
-    def close(self) -> None:
-        """Wait for what is running, and remove what the columns needed."""
-        self._driver.close()
-
     # -- the releases
 
     def _prepare(self, column: Column) -> _Line:
-        name, options = self._name, self._options
+        name, options = self._name, self.options
         others = {each: limit for each, limit in options.hold.items() if each != name}
         holds = held_at(column, others)
         bench = Bench(column, self._trials, options, frees_others=True, held=holds)
@@ -285,7 +262,7 @@ class Bisection:
     def _refuse_unknown_holds(self) -> None:
         """A name that holds nothing anywhere is a mistake."""
         columns = (line.bench.column for line in self.lines.values())
-        if unknown := unknown_hold(self._options.hold, columns):
+        if unknown := unknown_hold(self.options.hold, columns):
             self._driver.failed[next(iter(self.lines))] = unknown
 
     def _tell_hindered(self) -> None:
@@ -335,14 +312,8 @@ class Bisection:
         """What is known now."""
         result = {name: self._bisected(line) for name, line in self.lines.items() if line.quest}
         return BisectReport(
-            **header,
-            sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
-            status=self._status(result, interrupted=interrupted),
-            mode=self._options.mode or "keep",
-            columns={place.name: place.python for place in self.places},
+            **self.facts(header, self._status(result, interrupted=interrupted)),
             baseline={place.name: self._baseline(place.name) for place in self.places},
-            error="; ".join(dict.fromkeys(e.summary for e in self._driver.failed.values())),
-            not_tested=dict(self._driver.not_tested),
             files=self._files(),
             package=str(self._name),
             result=result,

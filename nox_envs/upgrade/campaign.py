@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
-
-from packaging.utils import canonicalize_name
 
 from nox_envs.errors import NoxEnvsError, UsageError
 from nox_envs.outcome import Outcome, Verdict
 from nox_envs.report import progress
 from nox_envs.report.columns import columns
-from nox_envs.report.facts import Baseline
+from nox_envs.upgrade import findings
 from nox_envs.upgrade.bench import Bench, near, unknown_hold
 from nox_envs.upgrade.culprit import Culprit
-from nox_envs.upgrade.drive import Driver
 from nox_envs.upgrade.quests import (
     BlameQuest,
     Bounded,
     CapQuest,
     Quest,
-    Result,
     SearchQuest,
     SetQuest,
-    Want,
 )
 from nox_envs.upgrade.search import Search
+from nox_envs.upgrade.work import Patient, Upgrading, Work, baseline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from packaging.version import Version
 
-    from nox_envs.upgrade.column import Place
-    from nox_envs.upgrade.options import UpgradeOptions
-    from nox_envs.upgrade.trials import Trials
+    from nox_envs.report.facts import UpgradeReport
+    from nox_envs.upgrade.column import Column
+    from nox_envs.upgrade.inquiry import Assignment
 
-__all__ = ["Campaign", "Patient", "Work", "baseline_of"]
+__all__ = ["Campaign"]
 
 
 def __dir__() -> list[str]:
@@ -54,98 +49,14 @@ _ACCUSING = 12
 """Runs for the question who of those that move together breaks it, known ones included."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Work:
-    """One column of a campaign, and how far it has come."""
-
-    place: Place
-    bench: Bench
-    quest: SearchQuest
-    baseline: Result | None = None
-    red: bool = False
-    """Whether there is no answer, because it fails as it stands now."""
-    safe: dict[str, Version] = field(default_factory=dict)
-    """The set that passed, capped releases included."""
-    proof: Result | None = None
-    """The last run of that set."""
-    passes: list[str] = field(default_factory=list)
-    """The runs of exactly that set that passed."""
-    caps: dict[str, CapQuest] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    """Why nothing newer of a candidate resolves beside the set."""
-    unsettled: dict[str, str] = field(default_factory=dict)
-    """Why that could not be found out."""
-    beside: dict[str, dict[str, Version]] = field(default_factory=dict)
-    """The set beside which a release was looked for, by candidate."""
-    common: list[str] = field(default_factory=list)
-    """The runs of exactly the common set that passed."""
-    fresh: Result | None = None
-    fresh_passes: list[str] = field(default_factory=list)
-    blames: dict[str, BlameQuest] = field(default_factory=dict)
-    """By candidate that breaks and moves others, which are no candidates."""
-    inner: dict[tuple[str, str], CapQuest] = field(default_factory=dict)
-    """The releases of one of these, by candidate and name."""
-    between: dict[tuple[str, str], list[Version]] = field(default_factory=dict)
-    brought: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    exhausted: bool = False
-    """Whether `--max-trials` kept it from being tried to its end."""
-
-    @property
-    def name(self) -> str:
-        return self.place.name
-
-    def can_take(self, name: str) -> bool:
-        """Whether there is a newer release of a dependency for this column."""
-        one = self.bench.prospects.get(name)
-        return one is not None and one.target is not None
-
-    def is_content(self, name: str, version: Version) -> bool:
-        """Whether the column can live with a release that others take."""
-        column = self.bench.column
-        if self.can_take(name) or canonicalize_name(name) not in column.declared:
-            return True
-        return column.current.pins.get(canonicalize_name(name)) == version
-
-    def part_of(self, common: Mapping[str, Version]) -> dict[str, Version]:
-        """What a set for all columns means for this one."""
-        return {name: version for name, version in common.items() if self.can_take(name)}
-
-
-class Campaign:
+class Campaign(Upgrading):
     """Runs the phases; everything that it has found can be read at any moment."""
 
-    def __init__(
-        self,
-        places: Sequence[Place],
-        *,
-        options: UpgradeOptions,
-        trials: Trials,
-        cache: Path,
-        say: Callable[[str], None],
-    ) -> None:
-        self.places = tuple(places)
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
         self.works: list[Work] = []
         self.common: dict[str, Version] | None = None
-        self._options = options
-        self._trials = trials
-        self._say = say
         self._told: set[str] = set()
-        self._driver = Driver(
-            places,
-            trials=trials,
-            cache=cache,
-            prepare=lambda column: _looked(Bench(column, trials, options, most=options.max_trials)),
-        )
-
-    @property
-    def not_tested(self) -> Mapping[str, str]:
-        """Why a column was not tested, by the name of its cell."""
-        return self._driver.not_tested
-
-    @property
-    def failed(self) -> Mapping[str, NoxEnvsError]:
-        """Columns that could not be planned."""
-        return self._driver.failed
 
     # -- the phases
 
@@ -163,14 +74,18 @@ class Campaign:
         self._find_culprits()
         self._say(progress.closing(len(self._trials.trials), time.monotonic() - self._begun))
 
-    def close(self) -> None:
-        """Wait for what is running, and remove what the columns needed."""
-        self._driver.close()
+    def report(self, header: Mapping[str, Any], *, interrupted: bool) -> UpgradeReport:
+        return findings.report(self, header, interrupted=interrupted)
+
+    def _prepare(self, column: Column) -> Bench:
+        bench = Bench(column, self._trials, self.options, most=self.options.max_trials)
+        bench.look()
+        return bench
 
     def _open(self) -> None:
         """Plan every column, and a search for each."""
         planned = self._driver.plan()
-        for name in self._options.asked:
+        for name in self.options.asked:
             lacking = [
                 cell
                 for cell, bench in planned.items()
@@ -185,13 +100,13 @@ class Campaign:
                 )
         self._refuse_unknown_holds(planned)
         for cell, bench in planned.items():
-            proofs = self._options.proofs
+            proofs = self.options.proofs
             search = Search(
                 sorted(bench.targets),
                 jobs=self._trials.place.jobs,
                 # Only what is offered in the end has to pass more often.
                 proofs=None if proofs is None else min(proofs, _SEARCHED),
-                max_trials=self._options.max_trials,
+                max_trials=self.options.max_trials,
             )
             quest = SearchQuest(bench.targets, search, closures=bench.closures)
             place = next(place for place in self.places if place.name == cell)
@@ -200,7 +115,7 @@ class Campaign:
     def _refuse_unknown_holds(self, planned: Mapping[str, Bench]) -> None:
         """A name that holds nothing anywhere is a mistake."""
         columns = (bench.column for bench in planned.values())
-        if unknown := unknown_hold(self._options.hold, columns):
+        if unknown := unknown_hold(self.options.hold, columns):
             self._driver.failed[next(iter(planned))] = unknown
 
     def _search(self) -> None:
@@ -362,7 +277,7 @@ class Campaign:
             work.passes = list(work.common)
 
     def _search_within(self, work: Work, common: Mapping[str, Version]) -> dict[str, Version]:
-        jobs, proofs = self._trials.place.jobs, self._options.proofs
+        jobs, proofs = self._trials.place.jobs, self.options.proofs
         search = Search(sorted(common), jobs=jobs, proofs=proofs)
         quest = SearchQuest(common, search, closures=work.bench.closures)
         inner = Work(place=work.place, bench=work.bench, quest=quest)
@@ -380,7 +295,7 @@ class Campaign:
 
         Nothing is run where that is the environment that passed already.
         """
-        if self._options.mode is not None or not self.common:
+        if self.options.mode is not None or not self.common:
             return
         works = [work for work in self._green() if not work.bench.column.is_locked]
         quests = [
@@ -439,7 +354,7 @@ class Campaign:
     @property
     def _proofs(self) -> int:
         """How often a set that is offered has to pass, where no search says so."""
-        return self._options.proofs or 1
+        return self.options.proofs or 1
 
     def _green(self) -> list[Work]:
         return [work for work in self.works if not work.red]
@@ -483,75 +398,3 @@ class Campaign:
         self._driver.drive(pairs, after=self._tell_beginning)
         for work, quest in bounded:
             work.exhausted = work.exhausted or quest.is_cut
-
-
-def _looked(bench: Bench) -> Bench:
-    bench.look()
-    return bench
-
-
-def baseline_of(work: Work) -> Baseline:
-    """How a column stands now."""
-    result = work.baseline or work.quest.baseline
-    if result is None:
-        return Baseline(outcome=None, reason="it was not run to its end")
-    trial = result.shown.trial if result.shown else None
-    failure = trial.failure if trial else None
-    settled = work.quest.search.baseline
-    outcome = trial.outcome if trial else result.outcome
-    return Baseline(
-        outcome=settled if settled is Outcome.FLAKY else outcome,
-        trial=trial.id if trial else None,
-        seconds=trial.seconds if trial else 0.0,
-        reason=(failure.exception if failure and failure.exception else result.reason),
-        known_failures=tuple(sorted(work.bench.known_failures)),
-        log=trial.log if trial else "",
-    )
-
-
-class Patient:
-    """A search that believes no run before it knows how things stand now.
-
-    Where it fails as it stands now, it is run again; tests that fail both times do not
-    count afterwards.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._held: list[tuple[Want, Result]] = []
-        self._first: tuple[Want, Result] | None = None
-        self._again: Want | None = None
-        self._is_known = False
-        """Whether a run as it stands now, with its repeat, has been told."""
-
-    @property
-    def done(self) -> bool:
-        return self._work.quest.done
-
-    def pending(self) -> Sequence[Want]:
-        again, self._again = self._again, None
-        return [*([again] if again else []), *self._work.quest.pending()]
-
-    def record(self, want: Want, result: Result) -> None:
-        quest, bench = self._work.quest, self._work.bench
-        if want.pins:
-            if self._is_known:
-                quest.record(want, bench.accepts(result))
-            else:
-                self._held.append((want, result))
-            return
-        if want == _AGAIN and self._first is not None:
-            (want, first), self._first = self._first, None
-            bench.know_failures(first, result)
-            result = first
-        elif result.outcome is Outcome.FAIL and bench.names_tests(result) and want.attempt == 1:
-            self._first, self._again = (want, result), _AGAIN
-            return
-        quest.record(want, bench.accepts(result))
-        self._is_known = True
-        for held, told in self._held:
-            quest.record(held, bench.accepts(told))
-        self._held = []
-
-
-_AGAIN = Want(pins=(), attempt=2, alone=True)

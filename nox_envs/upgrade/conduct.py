@@ -11,6 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +26,8 @@ from nox_envs.report.progress import Board, tried, written_into
 from nox_envs.report.view import Commands
 from nox_envs.run import tree
 from nox_envs.upgrade.apply import Applied, apply, refuse_uncommitted
-from nox_envs.upgrade.bisection import Bisection
-from nox_envs.upgrade.campaign import Campaign
-from nox_envs.upgrade.findings import report
-from nox_envs.upgrade.floors import Floors
-from nox_envs.upgrade.inquest import Inquest
+from nox_envs.upgrade.inquiry import Assignment
 from nox_envs.upgrade.records import Record, Records, running
-from nox_envs.upgrade.sweep import Sweep
 from nox_envs.upgrade.threads import calm
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
@@ -42,7 +38,8 @@ if TYPE_CHECKING:
     from nox_envs.outcome import Changes
     from nox_envs.report.facts import Report
     from nox_envs.upgrade.column import Place
-    from nox_envs.upgrade.options import Kind, UpgradeOptions
+    from nox_envs.upgrade.inquiry import Inquiry
+    from nox_envs.upgrade.options import CampaignOptions, Kind
 
 __all__ = ["Conduct", "Conducted"]
 
@@ -79,7 +76,7 @@ class Conduct:
     """The cells of all its sessions."""
     places: Sequence[Place]
     """Those that are asked about."""
-    options: UpgradeOptions
+    options: CampaignOptions
     held: Collection[str]
     noxfile: Path
     cache: Path
@@ -93,7 +90,8 @@ class Conduct:
         """What the noxfile calls the campaigns that can be named as the next step."""
         suffix = self.session.removeprefix(self.kind)
         known = {name: name + suffix for name in self.beside}
-        return Commands(**{**known, self.kind: self.session})
+        called = settings.called(self.variables)
+        return Commands(**{**known, self.kind: self.session}, called=called)
 
     @property
     def base(self) -> Path:
@@ -125,7 +123,7 @@ class Conduct:
                 "directory": relative(directory, self.base),
                 "kept": dict(trials.kept),
             }
-            found = _report(campaign, header, self.options, interrupted=stopped is not None)
+            found = campaign.report(header, interrupted=stopped is not None)
             errors: dict[str, NoxEnvsError] = {str(e): e for e in campaign.failed.values()}
             try:
                 self._write(found, directory)
@@ -135,7 +133,7 @@ class Conduct:
 
     def _once(
         self, place: Workplace, board: Board, *, inside: Path | None = None
-    ) -> tuple[_Kind, Trials, Stop | None]:
+    ) -> tuple[Inquiry, Trials, Stop | None]:
         """Run it; what the journal knows is not run again."""
         trials = Trials(
             place,
@@ -146,8 +144,14 @@ class Conduct:
             ended=board.finished,
             inside=inside,
         )
-        campaign = _KINDS[self.kind](
-            self.places, options=self.options, trials=trials, cache=self.cache, say=board.say
+        campaign = _inquiry(self.kind)(
+            Assignment(
+                places=tuple(self.places),
+                options=self.options,
+                trials=trials,
+                cache=self.cache,
+                say=board.say,
+            )
         )
         try:
             stopped = self._guarded(campaign, place.stop)
@@ -230,7 +234,7 @@ class Conduct:
     @property
     def _include(self) -> tuple[str, ...]:
         """The globs of ignored files that trials need, relative to the noxfile."""
-        declared = [place.declaration for place in self.places]
+        declared = [place.declaration for place in self.all_places]
         globs = [
             _joined(one.directory, glob)
             for one in declared
@@ -298,16 +302,15 @@ class Conduct:
             forks=forks,
         )
 
-    def _tried(self, campaign: _Kind, cell: str, changes: Changes) -> str:
-        if isinstance(campaign, Inquest) and not changes:
-            return campaign.cases[cell].label  # The good state is not what is pinned now.
-        return "" if self.kind == "matrix" else tried(changes)
+    def _tried(self, campaign: Inquiry, cell: str, changes: Changes) -> str:
+        label = "" if changes else campaign.unchanged(cell)
+        return label or ("" if self.kind == "matrix" else tried(changes))
 
     def _clean(self, line: str) -> None:
         self.say(settings.redact(line, self.variables))
 
     @staticmethod
-    def _guarded(campaign: _Kind, stop: threading.Event) -> Stop | None:
+    def _guarded(campaign: Inquiry, stop: threading.Event) -> Stop | None:
         """Run the phases; a signal ends every trial with all that it started."""
         guard = Tree(timeout=None, die_with_parent=False, tag=uuid.uuid4().hex, leave_nothing=True)
         failure: BaseException | None = None
@@ -324,26 +327,20 @@ class Conduct:
         return guard.stop
 
 
-_Kind = Campaign | Bisection | Floors | Inquest | Sweep
-_KINDS: Mapping[Kind, type[_Kind]] = {
-    "matrix": Sweep,
-    "upgrade": Campaign,
-    "bisect": Bisection,
-    "floors": Floors,
-    "culprit": Inquest,
+_INQUIRIES: Mapping[Kind, tuple[str, str]] = {
+    "matrix": ("sweep", "Sweep"),
+    "upgrade": ("campaign", "Campaign"),
+    "bisect": ("bisection", "Bisection"),
+    "floors": ("floors", "Floors"),
+    "culprit": ("inquest", "Inquest"),
 }
 
 
-def _report(
-    campaign: _Kind,
-    header: Mapping[str, Any],
-    options: UpgradeOptions,
-    *,
-    interrupted: bool,
-) -> Report:
-    if isinstance(campaign, Campaign):
-        return report(campaign, header, options=options, interrupted=interrupted)
-    return campaign.report(header, interrupted=interrupted)
+def _inquiry(kind: Kind) -> type[Inquiry]:
+    """The class of a campaign; the modules of the others are not imported."""
+    module, name = _INQUIRIES[kind]
+    found: type[Inquiry] = getattr(import_module(f"nox_envs.upgrade.{module}"), name)
+    return found
 
 
 def _digest(facts: Sequence[Any]) -> str:

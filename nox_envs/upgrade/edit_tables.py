@@ -41,18 +41,21 @@ def edited(
     *,
     extras: Collection[str] | None,
     groups: Collection[str] | None,
+    sessions: Collection[str] = (),
 ) -> Edited:
     """Edit the dependencies in a pyproject.toml.
 
     Of optional dependencies and groups, those that are named and what they include; None
-    for all. Raises `ValueError` for a text that is not TOML.
+    for all. Of `[tool.nox-envs.sessions]`, what holds for those that are named. Raises `ValueError` for a text that is not TOML.
     """
     import tomlkit  # noqa: PLC0415 - only when something is written
 
     bare = text.removeprefix("\ufeff")
     document = tomlkit.parse(bare)
     found = [
-        (place, one) for place in _places(document, extras, groups) if (one := place.judged(aim))
+        (place, one)
+        for place in _places(document, extras, groups, sessions)
+        if (one := place.judged(aim))
     ]
     # The parser tells no positions, but where marks come out the texts have been.
     mark = "nox-envs"
@@ -98,7 +101,10 @@ class _Place:
 
 
 def _places(
-    document: Mapping[str, Any], extras: Collection[str] | None, groups: Collection[str] | None
+    document: Mapping[str, Any],
+    extras: Collection[str] | None,
+    groups: Collection[str] | None,
+    sessions: Collection[str],
 ) -> Iterator[_Place]:
     """Every text that is a requirement, or the version of one."""
     project = _table(document, "project")
@@ -133,6 +139,38 @@ def _places(
     ]
     for table in chosen:
         yield from _poetry_places(table)
+    yield from _session_places(_table(document, "tool", "nox-envs", "sessions"), sessions)
+
+
+def _session_places(tables: Mapping[str, Any], sessions: Collection[str]) -> Iterator[_Place]:
+    """What sessions ask for themselves; where they do not say, what they extend does."""
+    holders = {
+        (name, field): None
+        for session in sessions
+        for field in ("install", "dependencies")
+        if (name := _saying(field, tables, session, ())) is not None
+    }
+    for name, field in holders:
+        value = tables[name][field]
+        if isinstance(value, str):
+            yield _Place(holder=tables[name], key=field)
+        for index, one in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(one, str):
+                yield _Place(holder=value, key=index)
+
+
+def _saying(
+    field: str, tables: Mapping[str, Any], session: str, trail: tuple[str, ...]
+) -> str | None:
+    """Which session says what a field of a session is: itself, or the last that it extends."""
+    table = _table(tables, session)
+    if field in table:
+        return session
+    extended = table.get("extends", ())
+    names = [extended] if isinstance(extended, str) else list(extended)
+    trail = (*trail, session)
+    found = (_saying(field, tables, str(one), trail) for one in reversed(names) if one not in trail)
+    return next((one for one in found if one is not None), None)
 
 
 def _poetry_places(table: Mapping[str, Any]) -> Iterator[_Place]:

@@ -101,15 +101,16 @@ def pyproject(
     extras: Collection[str] | None,
     groups: Collection[str] | None,
     applies: Callable[[Requirement], bool],
+    sessions: Collection[str] = (),
 ) -> Edited:
     """Edit the dependencies in a pyproject.toml to admit the pins.
 
     Of optional dependencies and groups, those that are named and what they include; None
-    for all. A requirement for which `applies` says no is left alone.
+    for all. Of `[tool.nox-envs.sessions]`, what holds for those that are named. A requirement for which `applies` says no is left alone.
     Raises `ValueError` for a text that is not TOML.
     """
     aim = Aim.admit(pins, applies=applies)
-    return edit_tables.edited(label, text, aim, extras=extras, groups=groups)
+    return edit_tables.edited(label, text, aim, extras=extras, groups=groups, sessions=sessions)
 
 
 def joined(parts: Iterable[Edited]) -> Edited:

@@ -25,11 +25,12 @@ from nox_envs.report.facts import (
 )
 from nox_envs.report.words import joined
 from nox_envs.resolve.requests import applies
-from nox_envs.upgrade import edits
+from nox_envs.upgrade import edits, relock
 from nox_envs.upgrade.bench import VERDICTS
 from nox_envs.upgrade.bounds import requirement
-from nox_envs.upgrade.campaign import Campaign, Work, baseline_of
 from nox_envs.upgrade.candidates import place_of
+from nox_envs.upgrade.proven import Proven
+from nox_envs.upgrade.work import Upgrading, Work, baseline_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from nox_envs.upgrade.candidates import Prospect
     from nox_envs.upgrade.column import Column
-    from nox_envs.upgrade.options import UpgradeOptions
     from nox_envs.upgrade.quests import BlameQuest, Result
 
 __all__ = ["report"]
@@ -52,10 +52,9 @@ def __dir__() -> list[str]:
 
 
 def report(
-    campaign: Campaign,
+    campaign: Upgrading,
     header: Mapping[str, Any],
     *,
-    options: UpgradeOptions,
     interrupted: bool,
 ) -> UpgradeReport:
     """What is known now."""
@@ -72,12 +71,10 @@ def report(
     if common is None and interrupted and works:
         sets = [work.quest.pins for work in works]
         common = sets[0] if sets[0] and all(one == sets[0] for one in sets) else None
+    facts = campaign.facts(header, _status(campaign, candidates, interrupted=interrupted))
+    untold = (one.reason for one in baseline.values() if one.outcome is Outcome.ERROR)
     return UpgradeReport(
-        **header,
-        sessions=tuple(dict.fromkeys(place.declaration.name for place in campaign.places)),
-        status=_status(campaign, candidates, interrupted=interrupted),
-        mode=options.mode or "keep",
-        columns={place.name: place.python for place in campaign.places},
+        **{**facts, "error": "; ".join(dict.fromkeys(filter(None, [facts["error"], *untold])))},
         baseline={
             place.name: replace(baseline[place.name], may_fail=place.cell.may_fail)
             for place in campaign.places
@@ -94,24 +91,16 @@ def report(
             if work.fresh is not None
         },
         lines=_lines(campaign),
+        instead=_instead(campaign),
         exhausted={work.name: _used_up(work) for work in works if work.exhausted},
         dependencies=max((len(work.bench.column.declared) for work in works), default=0),
         files=tuple(file for file in files if file.endswith((".txt", ".in", ".toml"))),
-        words=options.steering,
+        words=campaign.options.steering,
         pinned=any(work.bench.column.is_pinned for work in works),
-        error="; ".join(
-            dict.fromkeys(
-                [
-                    *(error.summary for error in campaign.failed.values()),
-                    *(one.reason for one in baseline.values() if one.outcome is Outcome.ERROR),
-                ]
-            )
-        ),
-        not_tested=dict(campaign.not_tested),
     )
 
 
-def _status(campaign: Campaign, candidates: Sequence[Candidate], *, interrupted: bool) -> Status:
+def _status(campaign: Upgrading, candidates: Sequence[Candidate], *, interrupted: bool) -> Status:
     if interrupted:
         return "interrupted"
     if campaign.failed or not campaign.works:
@@ -182,7 +171,7 @@ def _used_up(work: Work) -> str:
 # -- what to paste
 
 
-def _lines(campaign: Campaign) -> tuple[Line, ...]:
+def _lines(campaign: Upgrading) -> tuple[Line, ...]:
     """What asks for the common set in the user's files; nothing where another tool writes them."""
     pins = {canonicalize_name(name): version for name, version in (campaign.common or {}).items()}
     columns = [work.bench.column for work in campaign.works if work.common]
@@ -195,6 +184,16 @@ def _lines(campaign: Campaign) -> tuple[Line, ...]:
     found = [Line(place=f"{edit.file}:{edit.line}", before=edit.before, after=edit.after)
              for one in edited for edit in one.edits]  # fmt: skip
     return tuple(dict.fromkeys([*found, *_in_noxfiles(columns, pins)]))
+
+
+def _instead(campaign: Upgrading) -> tuple[str, ...]:
+    """What to do where `--apply` would only say so: the lock is another tool's to write."""
+    pins = {canonicalize_name(name): version for name, version in (campaign.common or {}).items()}
+    proven = Proven(pins=pins, environments={})
+    columns = [work.bench.column for work in campaign.works] if pins else []
+    found = [line for column in columns if column.is_locked and relock.is_kept_elsewhere(column)
+             for line in relock.advice(column, proven)]  # fmt: skip
+    return tuple(dict.fromkeys(found))
 
 
 def _declaring(columns: Sequence[Column], base: Path) -> list[tuple[str, str]]:
@@ -222,7 +221,10 @@ def _edited(
     declared = [column.place.declaration for column in columns]
     extras = {extra for one in declared for extra in one.extras}
     groups = {group for one in declared for group in one.groups}
-    return edits.pyproject(name, text, pins, extras=extras, groups=groups, applies=is_meant)
+    sessions = {one.name for one in declared if one.is_declared_in(name)}
+    return edits.pyproject(
+        name, text, pins, extras=extras, groups=groups, sessions=sessions, applies=is_meant
+    )
 
 
 def _in_noxfiles(columns: Sequence[Column], pins: Mapping[NormalizedName, Version]) -> list[Line]:
@@ -246,7 +248,7 @@ def _texts(pins: Mapping[str, Version]) -> dict[str, str]:
 # -- candidates
 
 
-def _candidates(campaign: Campaign, *, interrupted: bool) -> tuple[Candidate, ...]:
+def _candidates(campaign: Upgrading, *, interrupted: bool) -> tuple[Candidate, ...]:
     names = sorted({name for work in campaign.works for name in work.bench.prospects})
     found = []
     for name in names:

@@ -15,29 +15,27 @@ from nox_envs.report.facts import Baseline, Floor, FloorsReport
 from nox_envs.report.words import count
 from nox_envs.resolve.index import NotThere, Unreachable, lowest
 from nox_envs.upgrade.bench import Bench, held_at, outcome_of, reason_of, unknown_hold
-from nox_envs.upgrade.campaign import Patient, Work, baseline_of
 from nox_envs.upgrade.candidates import Prospect
-from nox_envs.upgrade.drive import Driver
 from nox_envs.upgrade.edits import floored
+from nox_envs.upgrade.inquiry import Driven
 from nox_envs.upgrade.lowest import Lowest
 from nox_envs.upgrade.promised import Bound, bounds_of, lowest_of
 from nox_envs.upgrade.quests import Result, SearchQuest, SetQuest, Want
 from nox_envs.upgrade.search import Search
 from nox_envs.upgrade.threads import side_by_side
+from nox_envs.upgrade.work import Patient, Work, baseline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from packaging.requirements import Requirement
     from packaging.version import Version
 
     from nox_envs.report.facts import Status
-    from nox_envs.upgrade.column import Column, Place
-    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.column import Column
+    from nox_envs.upgrade.inquiry import Assignment
     from nox_envs.upgrade.quests import Pins
-    from nox_envs.upgrade.trials import Trials
 
 __all__ = ["Floors"]
 
@@ -123,39 +121,22 @@ class _LowQuest:
         self._lowest.record(version, result.outcome)
 
 
-class Floors:
+class Floors(Driven[_Bottom]):
     """Runs the tests with the lowest releases that are promised, and test tools at their newest.
 
     What was installed is compared with what was declared before anything is believed: a floor
     that another package raises was never tested.
     """
 
-    def __init__(
-        self,
-        places: Sequence[Place],
-        *,
-        options: UpgradeOptions,
-        trials: Trials,
-        cache: Path,
-        say: Callable[[str], None],
-    ) -> None:
-        self.places = tuple(places)
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
         self.works: list[_Bottom] = []
-        self._options = options
-        self._trials = trials
-        self._say = say
-        self._driver = Driver(places, trials=trials, cache=cache, prepare=self._prepare)
-
-    @property
-    def failed(self) -> Mapping[str, NoxEnvsError]:
-        """Columns that could not be planned."""
-        return self._driver.failed
 
     def run(self) -> None:
         """Find out which hold. Raises nothing for what a trial may show."""
         self.works = list(self._driver.plan().values())
         columns = (work.bench.column for work in self.works)
-        if unknown := unknown_hold(self._options.hold, columns):
+        if unknown := unknown_hold(self.options.hold, columns):
             self._driver.failed[self.works[0].name] = unknown
         if self.failed or not self.works:
             return
@@ -171,10 +152,6 @@ class Floors:
         self._find_true_floors()
         self._prove()
 
-    def close(self) -> None:
-        """Wait for what is running, and remove what the columns needed."""
-        self._driver.close()
-
     def _drive(self, quests: Sequence[tuple[_Bottom, Any]]) -> None:
         self._driver.drive([(work.bench.settle, quest) for work, quest in quests])
 
@@ -183,7 +160,7 @@ class Floors:
         left = {
             work.name: [
                 name for name in work.quest.targets
-                if name not in work.safe or self._options.lower
+                if name not in work.safe or self.options.lower
             ]
             for work in self.works if not work.red
         }  # fmt: skip
@@ -252,10 +229,10 @@ class Floors:
     def _prepare(self, column: Column) -> _Bottom:
         if column.planner.tools.uv is None:
             raise NeedsUv(what="floors", reason="pip always takes the highest release that fits.")
-        holds = held_at(column, self._options.hold)
+        holds = held_at(column, self.options.hold)
         bounds = {
             name: bound
-            for name, bound in bounds_of(column, self._options.asked).items()
+            for name, bound in bounds_of(column, self.options.asked).items()
             if name not in holds
         }
         if not bounds:
@@ -267,8 +244,8 @@ class Floors:
         releases = side_by_side(
             column.releases, [canonicalize_name(name) for name in bounded], at_once=_LOOKS
         )
-        bench = Bench(column, self._trials, self._options, held=holds)
-        admission = column.admission(prerelease=self._options.pre)
+        bench = Bench(column, self._trials, self.options, held=holds)
+        admission = column.admission(prerelease=self.options.pre)
         lowered = self._lowered(column, bounds)
         for name, bound in bounded.items():
             found = releases[canonicalize_name(name)]
@@ -300,8 +277,8 @@ class Floors:
         search = Search(
             sorted(bench.targets),
             jobs=self._trials.place.jobs,
-            proofs=self._options.proofs,
-            max_trials=self._options.max_trials,
+            proofs=self.options.proofs,
+            max_trials=self.options.max_trials,
         )
         quest = SearchQuest(bench.targets, search, closures=bench.closures)
         return _Bottom(place=column.place, bench=bench, quest=quest, bounds=bounds)
@@ -350,14 +327,8 @@ class Floors:
             reason = self._driver.not_tested.get(place.name, "it was not run to its end")
             baseline.setdefault(place.name, Baseline(outcome=None, reason=reason))
         return FloorsReport(
-            **header,
-            sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
-            status=self._status(floors, interrupted=interrupted),
-            mode=self._options.mode or "keep",
-            columns={place.name: place.python for place in self.places},
+            **self.facts(header, self._status(floors, interrupted=interrupted)),
             baseline=baseline,
-            error="; ".join(dict.fromkeys(error.summary for error in self.failed.values())),
-            not_tested=dict(self._driver.not_tested),
             files=tuple(
                 dict.fromkeys(
                     bound.place.partition(":")[0]
@@ -418,7 +389,7 @@ class Floors:
             outcome, passed, better, target = Outcome.PASS, True, False, true_floor
         return Floor(
             name=name,
-            declared=str(bound.declared),
+            declared=bound.shown,
             installed=None if target is None else str(target),
             outcome=outcome,
             true_floor=str(true_floor or target) if passed or better else _text(so_far),

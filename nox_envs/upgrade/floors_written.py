@@ -51,7 +51,10 @@ def edited(columns: Sequence[Column], texts: Mapping[str, str], proven: ProvenFl
         if name.endswith(".toml"):
             first = edit_tables.edited(name, text, promised, extras=extras, groups=())
             text = first.texts.get(name, text)  # noqa: PLW2901 - the second goes on with it
-            second = edit_tables.edited(name, text, others, extras=(), groups=groups)
+            sessions = {one.name for one in declarations if one.is_declared_in(name)}
+            second = edit_tables.edited(
+                name, text, others, extras=(), groups=groups, sessions=sessions
+            )
             parts += [first, second]
     found = edits.joined(parts)
     known = {one.name for one in found.edits} | {one.name for one in found.refusals}

@@ -20,26 +20,23 @@ from nox_envs.upgrade.bounds import requirement as shortest
 from nox_envs.upgrade.candidates import Prospect
 from nox_envs.upgrade.column import Column
 from nox_envs.upgrade.culprit import Culprit
-from nox_envs.upgrade.drive import Driver
+from nox_envs.upgrade.inquiry import Driven
 from nox_envs.upgrade.quests import AskQuest
 from nox_envs.upgrade.states import GONE, Between, Holds, States, completed, exactly
 from nox_envs.upgrade.threads import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
     from typing import Any
 
     from packaging.version import Version
 
     from nox_envs.lock import Lock
     from nox_envs.report.facts import Status
-    from nox_envs.upgrade.column import Place
-    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.inquiry import Assignment
     from nox_envs.upgrade.quests import Result
     from nox_envs.upgrade.states import Pins, State
     from nox_envs.upgrade.tally import Ask
-    from nox_envs.upgrade.trials import Trials
 
 __all__ = ["Inquest"]
 
@@ -71,37 +68,20 @@ class _Case:
         return None if ask is None else self.quest.results.get(ask)
 
 
-class Inquest:
+class Inquest(Driven[_Case]):
     """Looks for the culprit on every column side by side."""
 
-    def __init__(
-        self,
-        places: Sequence[Place],
-        *,
-        options: UpgradeOptions,
-        trials: Trials,
-        cache: Path,
-        say: Callable[[str], None],
-    ) -> None:
-        self.places = tuple(places)
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
         self.cases: dict[str, _Case] = {}
-        self._options = options
-        self._trials = trials
-        self._say = say
         self._states = States(
-            base=trials.place.base,
-            cache=cache,
-            campaigns=cache / "campaigns",
-            variables=trials.place.variables,
-            temporary=trials.place.temporary,
-            mode=options.mode,
+            base=self._trials.place.base,
+            cache=self._cache,
+            campaigns=self._cache / "campaigns",
+            variables=self._trials.place.variables,
+            temporary=self._trials.place.temporary,
+            mode=self.options.mode,
         )
-        self._driver = Driver(places, trials=trials, cache=cache, prepare=self._prepare)
-
-    @property
-    def failed(self) -> Mapping[str, NoxEnvsError]:
-        """Columns that could not be planned."""
-        return self._driver.failed
 
     def run(self) -> None:
         """Find it. Raises nothing for what a trial may show."""
@@ -117,9 +97,8 @@ class Inquest:
             for name in self._guilty(case):
                 case.brought[name] = self._brought_in_by(case, canonicalize_name(name))
 
-    def close(self) -> None:
-        """Wait for what is running, and remove what the columns needed."""
-        self._driver.close()
+    def unchanged(self, cell: str) -> str:
+        return self.cases[cell].label  # The good state is not what is pinned now.
 
     def _drive(self, quests: Sequence[tuple[_Case, Any]]) -> None:
         self._driver.drive([(case.bench.settle, quest) for case, quest in quests])
@@ -127,7 +106,7 @@ class Inquest:
     # -- the two states
 
     def _prepare(self, column: Column) -> _Case:
-        options = self._options
+        options = self.options
         if options.pre:
             column = _with_prereleases(column)
         limits = {name: limit for name, limit in options.hold.items() if limit}
@@ -215,8 +194,8 @@ class Inquest:
                 bad=versions[-1],
                 jobs=self._trials.place.jobs,
                 sought=case.search.signature,
-                max_trials=self._options.max_trials,
-                proofs=self._options.proofs or _PROOFS,
+                max_trials=self.options.max_trials,
+                proofs=self.options.proofs or _PROOFS,
             )
             case.inner[name] = BisectQuest(name, search, None, beside=others)
             quests.append((case, case.inner[name]))
@@ -227,7 +206,7 @@ class Inquest:
         found = case.column.releases(name)
         if good is None or bad is None or isinstance(found, NotThere | Unreachable):
             return ()
-        admission = case.column.admission(prerelease=self._options.pre)
+        admission = case.column.admission(prerelease=self.options.pre)
         inside = {each.version for each in found if admission.admits(each)}
         return (good, *sorted(each for each in inside if good < each < bad), bad)
 
@@ -263,14 +242,8 @@ class Inquest:
         result = {name: self._blamed(case) for name, case in self.cases.items()}
         labels = {case.label for case in self.cases.values()}
         return CulpritReport(
-            **header,
-            sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
-            status=self._status(result, interrupted=interrupted),
-            mode=self._options.mode or "keep",
-            columns={place.name: place.python for place in self.places},
+            **self.facts(header, self._status(result, interrupted=interrupted)),
             baseline={place.name: self._baseline(place.name) for place in self.places},
-            error="; ".join(dict.fromkeys(error.summary for error in self.failed.values())),
-            not_tested=dict(self._driver.not_tested),
             files=tuple(
                 dict.fromkeys(
                     place.partition(":")[0]
@@ -278,8 +251,8 @@ class Inquest:
                     for place in self._places(case)
                 )
             ),
-            good=labels.pop() if len(labels) == 1 else self._options.good or "the last that passed",
-            bad=self._options.bad or "now",
+            good=labels.pop() if len(labels) == 1 else self.options.good or "the last that passed",
+            bad=self.options.bad or "now",
             result=result,
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from packaging.pylock import Package
 
     from nox_envs.upgrade.column import Place
-    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.options import CampaignOptions
 
 __all__ = ["LockFiles"]
 
@@ -46,7 +46,7 @@ class LockFiles:
     """The cells that are to be locked."""
     every: Sequence[Place]
     """All cells of the noxfile: no two of them share a file."""
-    options: UpgradeOptions
+    options: CampaignOptions
     noxfile: Path
     """Whose cells they are, noted in each file: another noxfile may have files beside them."""
     base: Path
@@ -93,7 +93,7 @@ class LockFiles:
             return LockFile(cell=place.name, file=label, state="error", error=summary), error
 
     def _lock(self, place: Place, path: Path, temporary: Path) -> LockFile:
-        before = self._read(path)
+        before, unreadable = self._read(path)
         with planned(
             place, cache=self.cache, variables=self.variables, within=temporary
         ) as planner:
@@ -115,6 +115,8 @@ class LockFiles:
             state="new",
             packages=len(now["packages"]),
         )
+        if unreadable:
+            found = replace(found, state="unreadable", error=unreadable)
         if before is not None and _unowned(_settled(now)) == _unowned(before):
             return replace(found, state="unchanged")
         if not self.options.check:
@@ -126,19 +128,21 @@ class LockFiles:
         beside = [one.name for one in self.every if _directory(one) == directory]
         return directory / committed.DIRECTORY / committed.names([*beside, place.name])[place.name]
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
-        """The file that is there. One that a merge has left in pieces is as good as none."""
+    def _read(self, path: Path) -> tuple[dict[str, Any] | None, str]:
+        """The file that is there; None where a merge has left it in pieces, and what is wrong."""
         try:
             found = _files.read_toml(path)
-        except (FileNotFoundError, ValueError):
-            return None
+        except FileNotFoundError:
+            return None, ""
+        except ValueError as error:
+            return None, str(error) or type(error).__name__
         if committed.facts_of(found) is None:
             raise LockInvalid(
                 path=relative(path, self.base),
                 problem="was not made by nox-envs, and is not overwritten",
                 hint="move it away, or name it with lock=",
             )
-        return found
+        return found, ""
 
     def _kept(self, before: Mapping[str, Any] | None) -> list[Package]:
         """The pins that are not to move unless they must."""
@@ -153,7 +157,7 @@ class LockFiles:
         known = set[str]()
         for place in places:
             with contextlib.suppress(LockInvalid):
-                known |= {one.name for one in _packages(self._read(self._path(place)) or {})}
+                known |= {one.name for one in _packages(self._read(self._path(place))[0] or {})}
         for name in self.options.upgrade or ():
             if name not in known:
                 near = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NoReturn
 
@@ -13,6 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
+from nox_envs.called import Called
 from nox_envs.errors import UsageError
 from nox_envs.options import parse_duration
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["FAIL_ON", "Kind", "UpgradeOptions", "held", "parse", "usage"]
+__all__ = ["FAIL_ON", "CampaignOptions", "Kind", "held", "parse", "usage"]
 
 
 def __dir__() -> list[str]:
@@ -34,8 +34,8 @@ _DEFAULT_FAIL_ON = frozenset({"baseline", "inconclusive", "error"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpgradeOptions:
-    """What a user asks of one `upgrade` campaign."""
+class CampaignOptions:
+    """What a user asks of one campaign; what others know has its default."""
 
     asked: Mapping[NormalizedName, SpecifierSet] = field(default_factory=dict)
     """Only these dependencies; an empty specifier leaves the release open."""
@@ -110,27 +110,30 @@ Kind = Literal["matrix", "upgrade", "bisect", "culprit", "floors", "lock"]
 """The campaigns that there are."""
 
 
-def parse(words: Sequence[str], *, session: str, kind: Kind = "upgrade") -> UpgradeOptions:
-    """Read the words after `--`. Raises `UsageError`.
+def parse(
+    words: Sequence[str], *, session: str, kind: Kind = "upgrade", called: Called | None = None
+) -> CampaignOptions:
+    """Read the words after `--`. Raises `UsageError`, which names what was `called`.
 
     What follows a second `--` belongs to the session; versions of argparse differ in what
     they make of one, so it is cut off before.
     """
     at = words.index("--") if "--" in words else len(words)
     own, posargs = list(words[:at]), tuple(words[at + 1 :])
-    parser = _parser(session, kind)
+    called = called or Called()
+    parser = _parser(session, kind, called)
     known = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
     for at, word in enumerate(own):
         option = word.partition("=")[0]
         if option.startswith("-") and option not in known and option != "-":
-            raise _unknown(own[at:], option, known, session, kind)
+            raise _unknown(own[at:], known, session=session, kind=kind, called=called)
     found = parser.parse_intermixed_args(own)
     if (found.again or found.force) and not (found.apply or found.dry_run):
         raise UsageError(
             problem=f"{'--again' if found.again else '--force'} is about --apply",
             advice=("add --apply, or --dry-run",),
         )
-    return UpgradeOptions(
+    return CampaignOptions(
         asked=_limits(found.names),
         pythons=tuple(found.python),
         only=tuple(found.only),
@@ -168,9 +171,9 @@ def parse(words: Sequence[str], *, session: str, kind: Kind = "upgrade") -> Upgr
     )
 
 
-def usage(session: str, kind: Kind = "upgrade") -> str:
+def usage(session: str, kind: Kind = "upgrade", *, called: Called | None = None) -> str:
     """The text of `-- --help`."""
-    return _parser(session, kind).format_help()
+    return _parser(session, kind, called or Called()).format_help()
 
 
 _QUESTIONS: Mapping[Kind, str] = {
@@ -183,13 +186,18 @@ _QUESTIONS: Mapping[Kind, str] = {
 }
 
 
-def _parser(session: str, kind: Kind) -> argparse.ArgumentParser:
+_HANDED_ON = {
+    False: " What follows a second -- is handed to the session.",
+    True: " What follows -- is handed to the session; without a noxfile, it runs the tests.",
+}
+
+
+def _parser(session: str, kind: Kind, called: Called) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=f"nox -s {session} --",
+        prog=called.start(session),
         add_help=False,
         allow_abbrev=False,
-        description=_QUESTIONS[kind]
-        + " What follows a second -- is handed to the session." * (kind != "lock"),
+        description=_QUESTIONS[kind] + _HANDED_ON[called.by_us] * (kind != "lock"),
     )
     add = parser.add_argument
     parser.set_defaults(fail_fast=False, rerun_failed=False, check=False, upgrade=[])
@@ -278,16 +286,19 @@ def _add_search(add: Callable[..., object]) -> None:
 
 
 def _unknown(
-    words: Sequence[str], option: str, known: Sequence[str], session: str, kind: Kind
+    words: Sequence[str], known: Sequence[str], *, session: str, kind: Kind, called: Called
 ) -> UsageError:
+    option = words[0].partition("=")[0]
     near = difflib.get_close_matches(option, known, n=1, cutoff=0.7)
     advice = [f"did you mean {near[0]}?"] if near else []
-    choosing = f"to choose cells:                     nox -s {session} -- --only CELL|AXIS=VALUE"
-    for_tests = f"for your tests, after a second --:   nox -s {session} -- -- {shlex.join(words)}"
+    start, tests = called.start(session), called.for_tests(session, *words)
+    choosing = f"to choose cells:                     {start} --only CELL|AXIS=VALUE"
+    behind = "after --:         " if called.by_us else "after a second --:"
+    for_tests = f"for your tests, {behind}   {tests}"
     advice += [
         *([] if kind == "lock" else [for_tests]),
         *([choosing] if kind == "matrix" else []),
-        f"all options:                         nox -s {session} -- --help",
+        f"all options:                         {start} --help",
     ]
     return UsageError(problem=f"{option} is not an option of {session}", advice=tuple(advice))
 

@@ -36,7 +36,9 @@ class Bound:
     requirement: Requirement
     """Of all lines about it that apply."""
     declared: Version | None
-    """The lower bound as it is written."""
+    """The lower bound that is written; once that is known, the lowest release that it admits."""
+    written: str = ""
+    """The same as people know it: `20.1`, and not `20.1.0`."""
     promised: Version | None = None
     """The lowest release that the declaration admits."""
     installed: Version | None = None
@@ -46,6 +48,12 @@ class Bound:
     place: str = ""
     lines: frozenset[str] = frozenset()
     """The markers of these lines: two columns with one of them have one bound."""
+
+    @property
+    def shown(self) -> str:
+        """What is declared, as it is written where that is a release."""
+        is_release = bool(self.written) and Version(self.written) == self.declared
+        return self.written if is_release else str(self.declared)
 
 
 def bounds_of(column: Column, asked: Collection[NormalizedName] = ()) -> dict[str, Bound]:
@@ -73,7 +81,7 @@ def bounds_of(column: Column, asked: Collection[NormalizedName] = ()) -> dict[st
     if not own:
         raise UsageError(
             problem=f"{column.name} has no project whose lower bounds could be proven",
-            advice=("name dependencies:   nox -s floors -- NAME", "or set project="),
+            advice=("name the dependencies that it is about", "or set project="),
         )
     bounds: dict[str, Bound] = {}
     for each, line in own:
@@ -87,6 +95,7 @@ def bounds_of(column: Column, asked: Collection[NormalizedName] = ()) -> dict[st
         bounds[str(name)] = Bound(
             requirement=requirement,
             declared=lower_bound(requirement.specifier),
+            written=_written(requirement.specifier),
             place=next((place_of(request.origin) for request in requests), ""),
             lines=frozenset(lines),
         )
@@ -136,12 +145,20 @@ def _request(column: Column, bound: Bound) -> Request:
 
 def lower_bound(specifier: SpecifierSet) -> Version | None:
     """The lowest version that is named as admitted; None where there is no bound."""
-    found = [
-        Version(each.version.removesuffix(".*"))
+    return max(map(Version, _lower_bounds(specifier)), default=None)
+
+
+def _written(specifier: SpecifierSet) -> str:
+    """The same as it was written; empty where there is no bound."""
+    return max(_lower_bounds(specifier), key=Version, default="")
+
+
+def _lower_bounds(specifier: SpecifierSet) -> list[str]:
+    return [
+        each.version.removesuffix(".*")
         for each in specifier
         if each.operator in {">=", "~=", "==", "===", ">"}
     ]
-    return max(found, default=None)
 
 
 def _own(column: Column) -> list[tuple[Requirement, str]]:

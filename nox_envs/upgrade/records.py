@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.options import CampaignOptions
 
 __all__ = ["Record", "Records", "broken", "running"]
 
@@ -58,7 +58,7 @@ class Records:
     """Of campaign."""
     key_without: Callable[[tuple[str, ...]], str]
     """Equal where a trial would show the same, whatever these files say."""
-    options: UpgradeOptions
+    options: CampaignOptions
     held: Collection[str] = ()
     """What the noxfile limits, so that the command line need not say it."""
 
@@ -194,7 +194,7 @@ def broken(directory: Path) -> tuple[str, ...]:
     return ()
 
 
-def _asks(options: UpgradeOptions) -> list[Any]:
+def _asks(options: CampaignOptions) -> list[Any]:
     """What decides which question a campaign answers."""
     return [
         sorted([str(name), str(spec)] for name, spec in options.asked.items()),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nox_envs.upgrade.column import Column
     from nox_envs.upgrade.proven import Proven
 
-__all__ = ["UvLock", "advice", "uv_locks"]
+__all__ = ["UvLock", "advice", "is_kept_elsewhere", "uv_locks"]
 
 
 def __dir__() -> list[str]:
@@ -103,6 +103,16 @@ def uv_locks(columns: Sequence[Column], proven: Proven, base: Path) -> list[UvLo
         for path, moves in found.items()
         if moves
     ]
+
+
+def is_kept_elsewhere(column: Column) -> bool:
+    """Whether a lock decides that neither we nor uv write, and that is no requirement file."""
+    path = column.planner.lock_path()
+    if path is None:
+        return False
+    if path.name == "uv.lock":
+        return column.planner.tools.uv is None
+    return path.suffix in {".lock", ".toml"}
 
 
 def advice(column: Column, proven: Proven) -> tuple[str, ...]:

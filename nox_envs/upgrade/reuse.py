@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from nox_envs.upgrade.column import Column, Place
-    from nox_envs.upgrade.options import UpgradeOptions
+    from nox_envs.upgrade.options import CampaignOptions
     from nox_envs.upgrade.trials import Shown
 
 __all__ = ["Reuse"]
@@ -40,7 +40,7 @@ class Reuse:
     """
 
     def __init__(
-        self, places: Iterable[Place], *, options: UpgradeOptions, variables: Mapping[str, str]
+        self, places: Iterable[Place], *, options: CampaignOptions, variables: Mapping[str, str]
     ) -> None:
         self._options = options
         self._variables = variables

@@ -18,18 +18,18 @@ from nox_envs.run.schedule import Schedule, longest_first
 from nox_envs.upgrade import past
 from nox_envs.upgrade.bench import outcome_of, reason_of
 from nox_envs.upgrade.column import opened
+from nox_envs.upgrade.inquiry import Inquiry
 from nox_envs.upgrade.reuse import Reuse
 from nox_envs.upgrade.threads import start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from nox_envs.report.facts import Status
     from nox_envs.upgrade.column import Column, Place
-    from nox_envs.upgrade.options import UpgradeOptions
-    from nox_envs.upgrade.trials import Shown, Trials
+    from nox_envs.upgrade.inquiry import Assignment
+    from nox_envs.upgrade.trials import Shown
 
 __all__ = ["Sweep"]
 
@@ -94,23 +94,11 @@ class _Cell:
             needs.close()
 
 
-class Sweep:
+class Sweep(Inquiry):
     """Runs every cell that was chosen. Cells are planned just ahead of the runs."""
 
-    def __init__(
-        self,
-        places: Sequence[Place],
-        *,
-        options: UpgradeOptions,
-        trials: Trials,
-        cache: Path,
-        say: Callable[[str], None],
-    ) -> None:
-        self.places = tuple(places)
-        self._options = options
-        self._trials = trials
-        self._cache = cache
-        self._say = say
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
         self._cells: dict[str, _Cell] = {}
         self._schedule = Schedule((), ahead=1)
         self._turn = threading.Condition()
@@ -143,7 +131,7 @@ class Sweep:
         self._say(f"{sessions}: {count(len(places), 'cell')}{at_a_time}.")
         order = longest_first(list(self._cells), past.seconds(self._cache))
         self._schedule = Schedule(order, ahead=jobs)
-        self._reuse = Reuse(places, options=self._options, variables=self._trials.place.variables)
+        self._reuse = Reuse(places, options=self.options, variables=self._trials.place.variables)
         workers = [self._prepare_all, self._run_all] * jobs
         self._threads = [start(worker) for worker in workers]
         self._wait_for(self._threads)
@@ -170,7 +158,7 @@ class Sweep:
 
     def _chosen(self) -> tuple[Place, ...]:
         """The cells that are asked about: with `--rerun-failed` those that did not pass."""
-        if not self._options.rerun_failed:
+        if not self.options.rerun_failed:
             return self.places
         last = past.last_cells(self._trials.place.directory)
         if last is None:
@@ -301,7 +289,7 @@ class Sweep:
         column = cell.column
         if column is None:
             return None
-        limit = self._options.timeout or cell.place.declaration.timeout
+        limit = self.options.timeout or cell.place.declaration.timeout
         try:
             shown = self._trials.run(
                 column,
@@ -320,7 +308,7 @@ class Sweep:
     def _end_if_red(self, cell: _Cell) -> None:
         name = cell.same_as or cell.place.name
         red = self._cells[name].outcome in _RED
-        if self._options.fail_fast and red and name in self._must_pass:
+        if self.options.fail_fast and red and name in self._must_pass:
             self._trials.place.stop.set()
 
     @property
@@ -360,20 +348,14 @@ class Sweep:
 
     def report(self, header: Mapping[str, Any], *, interrupted: bool) -> MatrixReport:
         """What is known now."""
-        errors = dict.fromkeys(error.summary for error in self.failed.values())
+        facts = self.facts(header, self._status(interrupted=interrupted))
+        columns = {name: cell.place.python for name, cell in self._cells.items()}
         return MatrixReport(
-            **header,
-            sessions=tuple(dict.fromkeys(place.declaration.name for place in self.places)),
-            status=self._status(interrupted=interrupted),
-            mode="keep",
-            columns={name: cell.place.python for name, cell in self._cells.items()},
+            **{**facts, "columns": columns},
             baseline={},
-            error="; ".join(errors),
-            not_tested=self.not_tested,
             cells={name: self._swept(cell) for name, cell in self._cells.items()},
-            narrowed=bool(self._options.only or self._options.pythons)
-            or self._options.rerun_failed,
-            posargs=self._options.posargs,
+            narrowed=bool(self.options.only or self.options.pythons) or self.options.rerun_failed,
+            posargs=self.options.posargs,
         )
 
     def _status(self, *, interrupted: bool) -> Status:

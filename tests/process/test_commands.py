@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 
-from nox_envs import _process, discover, settings
+from nox_envs import _process, borrowed, cli, discover, settings
 from nox_envs.install import check
 from support.wheels import write_project
 
@@ -141,7 +143,8 @@ def test_several_pythons_side_by_side(uv_bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["alpha==9"], "alpha has no release 9"),
+        (["alpha==9"], "alpha has no release 9\n\n  the command line   alpha==9\n"),
+        (["beta==1.0", "alpha==9"], "write alpha==2.0 on the command line"),
         (["not a requirement"], "1 mistake in nox-envs try"),
         (["-p", "3.99", "alpha"], "Python 3.99 is not on this machine"),
         (["-r", "other.txt"], "other.txt does not exist"),
@@ -181,10 +184,29 @@ def test_an_upgrade_without_a_noxfile(application: Bench) -> None:
     found = json.loads((application.project / report).read_text(encoding="utf-8"))
     assert found["safe_set"]["all"]["pins"]["alpha"] == "1.1"
     assert {one["name"] for one in found["candidates"]} == {"alpha", "beta"}
-    assert "`nox -s upgrade --` is `nox-envs upgrade` here" in said.err
     (kept,) = (application.root / "cache" / "nox-envs" / "projects-v1").iterdir()
     left = {path.partition("/")[0] for path in listed(kept / "tree")}
     assert left == {".nox"}
+
+
+def test_what_is_said_to_type_next_works(application: Bench) -> None:
+    words = ("upgrade", "--python", THIS, "--json", "out.json", "--", "python", "check.py")
+    said = ask(application, *words)
+    assert "nox -s" not in said.out + said.err
+    (command,) = (line for line in said.out.splitlines() if "--apply" in line)
+    assert command == f"  nox-envs upgrade --apply --python {THIS} -- python check.py"
+    again = ask(application, *shlex.split(command)[1:])
+    assert again.code == 0, again.out + again.err
+    assert "Using the result of" in again.out + again.err
+    assert "alpha==1.1" in (application.project / "requirements.txt").read_text(encoding="utf-8")
+
+
+def test_what_was_interrupted_goes_on_as_it_is_said(application: Bench) -> None:
+    words = ("upgrade", "--python", THIS, "--max-trials", "1", "--markdown", "out.md")
+    ask(application, *words, "--", "python", "check.py")
+    said = ask(application, "upgrade", "--resume", "--", "python", "check.py")
+    assert "from the interrupted run" in said.err, said.err
+    assert "There is nothing to resume" not in said.err
 
 
 def test_what_is_applied_is_written_to_the_project(application: Bench) -> None:
@@ -234,11 +256,92 @@ def test_a_noxfile_decides_where_there_is_one(application: Bench) -> None:
     assert said.code == 0, said.out + said.err
 
 
+def test_to_resume_alone_goes_on_with_all_options(application: Bench) -> None:
+    application.noxfile(
+        """
+        @nox_envs.session(requirements="requirements.txt")
+        def test(session):
+            session.run("python", "check.py", *session.posargs)
+
+        nox_envs.campaigns(test)
+        """
+    )
+    application.write("check.py", "import sys; assert sys.argv[1:] == ['-x']; " + NEEDS_OLD)
+    first = application.nox("-s", "upgrade", "-P", THIS, "--", "--max-trials", "1", "--", "-x")
+    assert "as pinned now: pass" in first.out
+    again = application.nox("-s", "upgrade", "--", "--resume")
+    assert "There is nothing to resume" not in again.out
+    assert "as pinned now: pass, from the interrupted run" in again.out
+    about = application.project / ".nox" / ".cache" / "nox-envs" / "campaigns"
+    (told,) = (json.loads(one.read_text()) for one in about.glob("*/about.json"))
+    words = ["--python", THIS, "--max-trials", "1", "--", "-x"]
+    assert told["words"] == ["--resume", *words]
+
+
 def test_nothing_to_begin_with(uv_bench: Bench) -> None:
     said = ask(uv_bench, "upgrade", "--", "python", "check.py")
     assert said.code == 2
     assert "has neither a noxfile nor anything that says what to install" in said.err
     assert listed(uv_bench.project) == []
+
+
+# -- what campaigns without a noxfile leave
+
+
+@pytest.fixture
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Two copies that campaigns have left, one of which has lost its project, and what is no copy."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for name in ("there", "lost"):
+        (tmp_path / name).mkdir()
+        with borrowed.borrowed(tmp_path / name, "", variables=os.environ) as copy:
+            (copy.noxfile.parent / ".nox").mkdir()
+            (copy.noxfile.parent / ".nox" / "x").write_text("x" * 1000)
+            found[name] = copy.copy.parent
+    (tmp_path / "lost").rmdir()
+    (found["lost"].parent / "mine").mkdir()
+    (found["lost"].parent / "0123456789ab-mine").mkdir()
+    return found
+
+
+def left() -> list[str]:
+    return sorted(one.place.name[13:] for one in borrowed.left(os.environ))
+
+
+@pytest.mark.parametrize(
+    ("words", "stay"),
+    [
+        ([], ["there"]),
+        (["--dry-run"], ["lost", "there"]),
+        (["--caches"], ["there"]),
+        (["--older-than", "1 day"], ["lost", "there"]),
+        (["--at-most", "1500"], ["lost"]),
+        (["--all"], []),
+    ],
+)
+def test_copies_are_tended_where_there_is_no_noxfile(
+    copies: dict[str, Path], words: list[str], stay: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["clean", "--yes", *words]) == 0
+    assert left() == stay
+    assert (copies["lost"].parent / "mine").is_dir()
+    assert (copies["lost"].parent / "0123456789ab-mine").is_dir()
+    if not words:
+        said = capsys.readouterr().out
+        assert "copy   no such project" in said
+        assert str(Path.cwd() / "lost") in said
+
+
+def test_a_copy_in_which_a_campaign_runs_stays(
+    copies: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FileLock(copies["lost"] / "lock"):
+        assert cli.main(["clean", "--yes"]) == 1
+    assert "could not be removed: it is in use" in capsys.readouterr().out
+    assert (copies["lost"] / "tree" / ".nox" / "x").is_file()
 
 
 # -- bundle
@@ -312,6 +415,19 @@ def test_a_bundle_is_the_same_environment_elsewhere(uv_bench: Bench, bundled: Pa
         check=True, env=uv_bench.variables,
     )  # fmt: skip
     assert (uv_bench.root / "site" / "source_only").is_dir()
+
+
+@pytest.mark.parametrize("is_checkout", [False, True])
+def test_a_bundle_in_the_project_is_no_source_of_it(
+    uv_bench: Bench, bundled: Path, *, is_checkout: bool
+) -> None:
+    if is_checkout:
+        subprocess.run(["git", "init", "--quiet", str(uv_bench.project)], check=True)
+        shutil.rmtree(bundled)
+        assert ask(uv_bench, "bundle", "test", "-o", "out").code == 0
+    assert (bundled / "wheels").is_dir()
+    (cell,) = ask(uv_bench, "show", "--json").data["cells"]
+    assert (cell["state"], cell["reason"]) == ("made", "")
 
 
 def test_a_bundle_that_is_not_whole_is_not_installed(uv_bench: Bench, bundled: Path) -> None:

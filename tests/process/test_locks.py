@@ -175,7 +175,8 @@ def test_a_lock_in_pieces_is_made_anew_and_what_fails_leaves_the_others(uv_bench
     declare(uv_bench, bad='dependencies=["alpha>9"]', good='dependencies=["alpha"]')
     uv_bench.write("locks/pylock.good.toml", "<<<<<<< ours\n")
     found = report(uv_bench, code=1)
-    assert [one["state"] for one in found["locks"]] == ["error", "new"]
+    assert [one["state"] for one in found["locks"]] == ["error", "unreadable"]
+    assert "line 1" in found["locks"][1]["error"]
     assert "alpha" in found["locks"][0]["error"]
     assert pins(uv_bench.project / "locks" / "pylock.good.toml") == {"alpha": "2.0"}
 
@@ -490,6 +491,16 @@ def refused(bench: Bench, *commands: str) -> None:
     assert contents(bench.project) == before
 
 
+def told_at_once(bench: Bench, *commands: str) -> None:
+    """The report offers the commands, and no `--apply` that would only name them."""
+    ran = bench.nox("-s", "upgrade")
+    assert ran.returncode == 0, ran.out
+    lines = ran.out.splitlines()
+    [place] = [number for number, line in enumerate(lines) if "nothing to --apply" in line]
+    assert lines[place + 1 :][: len(commands)] == [f"  {one}" for one in commands], ran.out
+    assert "-- --apply" not in ran.out
+
+
 def test_poetry_has_to_lock_itself(uv_bench: Bench) -> None:
     declared = POETRY.replace('gamma = {version = "*", optional = true}\n', "")
     uv_bench.write("pyproject.toml", declared.replace('more = ["gamma"]\n', ""))
@@ -499,12 +510,9 @@ def test_poetry_has_to_lock_itself(uv_bench: Bench) -> None:
     uv_bench.index.wheel("gamma", "1.5")
     text = CHECKED.format(lock="poetry.lock", bad="none")
     uv_bench.noxfile(text.replace("lock=", 'groups=["test"], lock='))
-    refused(
-        uv_bench,
-        "poetry.lock   decides the versions of test",
-        "poetry add --lock beta@2.5",
-        "poetry add --lock --group test gamma@1.5",
-    )
+    commands = "poetry add --lock beta@2.5", "poetry add --lock --group test gamma@1.5"
+    told_at_once(uv_bench, *commands)
+    refused(uv_bench, "poetry.lock   decides the versions of test", *commands)
 
 
 def test_pipenv_has_to_lock_itself(uv_bench: Bench) -> None:
@@ -513,6 +521,7 @@ def test_pipenv_has_to_lock_itself(uv_bench: Bench) -> None:
     uv_bench.write("Pipfile.lock", json.dumps({"_meta": {}, "default": {}, "develop": held}))
     text = CHECKED.format(lock="Pipfile.lock", bad="none").replace(", beta", "")
     uv_bench.noxfile(text.replace("lock=", 'groups=["develop"], lock='))
+    told_at_once(uv_bench, "pipenv upgrade --dev alpha==2.0")
     refused(uv_bench, "pipenv upgrade --dev alpha==2.0")
 
 

@@ -188,6 +188,19 @@ def test_the_built_in_sessions(project: Bench) -> None:
     assert "kept as it was" in project.nox("-s", "dev").out
 
 
+def test_an_environment_to_work_in_needs_no_project(uv_bench: Bench) -> None:
+    uv_bench.noxfile('nox_envs.use("dev")')
+    uv_bench.write("requirements-dev.txt", "beta==2.0\n")
+    uv_bench.write("requirements.txt", "gamma==9\n")
+    ran = uv_bench.nox("-s", "dev")
+    assert "requirements.txt:1   gamma==9" in ran.out, ran.out
+    uv_bench.write("requirements.txt", "alpha==1.1\n")
+    ran = uv_bench.nox("-s", "dev")
+    assert ran.returncode == 0, ran.out
+    lock = (uv_bench.project / ".nox" / "dev" / "pylock.toml").read_text(encoding="utf-8")
+    assert re.findall('name = "(.*)"', lock) == ["alpha", "beta"]
+
+
 def test_a_pass_is_reused_where_a_change_would_be_seen(project: Bench) -> None:
     """What a package says is not in the tree, and may change any time."""
     add(
@@ -298,6 +311,44 @@ def test_campaigns_ask_about_sessions_that_were_taken_in(project: Bench) -> None
     ran = project.nox("-s", "matrix")
     assert ran.returncode == 0, ran.out
     assert re.search(r"test\s.*pass", ran.out), ran.out
+
+
+def test_what_passes_is_written_to_the_sessions_of_the_table(uv_bench: Bench) -> None:
+    table = """
+        [tool.nox-envs]
+        campaigns = ["test"]
+
+        [tool.nox-envs.sessions.base]
+        install = ['beta<2']  # for now
+
+        [tool.nox-envs.sessions.test]
+        extends = "base"
+        dependencies = ["alpha==1.0"]
+        run = [["python", "-c", "import alpha, beta"]]
+
+        [tool.nox-envs.sessions.lint]
+        dependencies = ["alpha==1.0"]
+        run = [["python", "-V"]]
+    """
+    path = uv_bench.write("pyproject.toml", table)
+    before = path.read_text(encoding="utf-8")
+    uv_bench.noxfile("nox_envs.load()")
+    ran = uv_bench.nox("-s", "upgrade", "--", "--apply")
+    assert ran.returncode == 0, ran.out
+    head, lint = before.split("[tool.nox-envs.sessions.lint]")
+    after = head.replace("beta<2", "beta<3").replace("alpha==1.0", "alpha==2.0")
+    assert path.read_text(encoding="utf-8") == f"{after}[tool.nox-envs.sessions.lint]{lint}"
+    assert "Checked: pyproject.toml now gives exactly the versions that passed" in ran.out
+
+
+def test_what_a_shared_file_declares_is_not_written(uv_bench: Bench) -> None:
+    run = 'run = [["python", "-c", "import alpha"]]'
+    uv_bench.write("web.toml", f'[sessions.web]\ndependencies = ["alpha==1.0"]\n{run}\n')
+    uv_bench.noxfile('nox_envs.campaigns(*nox_envs.use("web.toml"))')
+    ran = uv_bench.nox("-s", "upgrade", "--", "--apply")
+    assert ran.returncode == 1, ran.out
+    assert "web.toml:2   alpha: it is declared where it cannot be edited" in ran.out
+    assert 'hint: write "alpha==2.0"' in ran.out
 
 
 def test_campaigns_ask_about_what_has_the_name_in_the_end(project: Bench) -> None:

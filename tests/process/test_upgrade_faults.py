@@ -20,7 +20,7 @@ import pytest
 
 from nox_envs.outcome import Outcome, Trial
 from nox_envs.upgrade.bench import Bench as Trying
-from nox_envs.upgrade.options import UpgradeOptions
+from nox_envs.upgrade.options import CampaignOptions
 from nox_envs.upgrade.quests import Want
 from nox_envs.upgrade.trials import Shown
 from support.bench import Ran
@@ -528,7 +528,7 @@ def limit_after(
         place=SimpleNamespace(declaration=SimpleNamespace(timeout=declared)),
     )
     trials: Any = SimpleNamespace(run=run)
-    Trying(column, trials, UpgradeOptions(timeout=option)).settle(Want(pins=()))
+    Trying(column, trials, CampaignOptions(timeout=option)).settle(Want(pins=()))
     return limits[0]()
 
 

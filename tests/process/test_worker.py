@@ -101,7 +101,7 @@ def seen_by(bench: Bench, seen: Path, **variables: Any) -> dict[str, Any]:
 
 def test_a_trial_sees_the_same_either_way(uv_bench: Bench) -> None:
     seen = declare(uv_bench)
-    warm = seen_by(uv_bench, seen)
+    warm = seen_by(uv_bench, seen, NOX_ENVS_WORKERS="1")
     cold = seen_by(uv_bench, seen, NOX_ENVS_WORKERS="0")
     assert warm["nox"].pop("parent")[1:] == ["-m", "nox_envs._worker"]
     assert "nox_envs._worker" not in cold["nox"].pop("parent")
@@ -150,7 +150,7 @@ def test_what_a_warm_process_loses_runs_in_a_process_of_its_own(uv_bench: Bench)
         os.kill(os.getppid(), signal.SIGKILL)
         threading.Event().wait(30)""",
     )
-    found = upgrade(uv_bench, "--jobs", "1")
+    found = upgrade(uv_bench, "--jobs", "1", NOX_ENVS_WORKERS="1")
     assert once.exists()
     outcomes = [one["outcome"] for one in found.trials]
     assert outcomes == ["pass", "pass"], found.out

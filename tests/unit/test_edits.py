@@ -550,6 +550,44 @@ def test_poetry_tables(groups: list[str] | None, changes: tuple[tuple[str, str],
     assert toml(expected, None, groups) == Edited()
 
 
+SESSIONS = """\
+[tool.nox-envs.sessions.base]
+dependencies = ['flask==2.2']  # why
+install = "werkzeug<3"
+
+[tool.nox-envs.sessions.other]
+extends = "other"
+dependencies = ["flask==2.1"]
+
+[tool.nox-envs.sessions.test]
+extends = ["base", "tests"]
+matrix = { torch = ["2.5.0"] }
+install = ["pytest==1", "werkzeug==2"]
+
+[tool.nox-envs.sessions.round]
+extends = ["base", "other", "round"]
+install = []
+"""
+
+
+@pytest.mark.parametrize(
+    ("sessions", "changes"),
+    [
+        ((), ()),
+        (["test"], (("'flask==2.2'", "'flask==3.1.9'"), ("werkzeug==2", "werkzeug==3.0.6"))),
+        (["base"], (("'flask==2.2'", "'flask==3.1.9'"), ("werkzeug<3", "werkzeug<4"))),
+        (["other", "round", "gone"], (("flask==2.1", "flask==3.1.9"),)),
+    ],
+)
+def test_sessions_of_a_table(sessions: list[str], changes: tuple[tuple[str, str], ...]) -> None:
+    found = pyproject(
+        "pyproject.toml", SESSIONS, PINS, extras=(), groups=(), applies=applies, sessions=sessions
+    )
+    assert found.refusals == ()
+    assert len(found.edits) == len(changes)
+    assert found.texts.get("pyproject.toml", SESSIONS) == replaced(SESSIONS, *changes)
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

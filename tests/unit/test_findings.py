@@ -27,14 +27,15 @@ from nox_envs.resolve.index import File, Release, Releases
 from nox_envs.resolve.requests import Origin, Request
 from nox_envs.upgrade import drive
 from nox_envs.upgrade.bench import Bench
-from nox_envs.upgrade.campaign import Campaign, Work
+from nox_envs.upgrade.campaign import Campaign
 from nox_envs.upgrade.candidates import Admission
 from nox_envs.upgrade.column import Place
-from nox_envs.upgrade.findings import report
-from nox_envs.upgrade.options import UpgradeOptions
+from nox_envs.upgrade.inquiry import Assignment
+from nox_envs.upgrade.options import CampaignOptions
 from nox_envs.upgrade.quests import SearchQuest
 from nox_envs.upgrade.search import Search
 from nox_envs.upgrade.trials import Shown
+from nox_envs.upgrade.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -210,6 +211,9 @@ class Directory:
 class Planner:
     job: Any = field(default_factory=Directory)
 
+    def lock_path(self) -> Path | None:
+        return None
+
 
 def place(python: str, *, may_fail: bool = False) -> Place:
     return Place(
@@ -223,6 +227,16 @@ def place(python: str, *, may_fail: bool = False) -> Place:
 @pytest.fixture
 def conduct(monkeypatch: pytest.MonkeyPatch) -> Conduct:
     return Conduct(monkeypatch)
+
+
+def assignment(*places: Place, options: CampaignOptions, trials: Trials) -> Assignment:
+    return Assignment(
+        places=places,
+        options=options,
+        trials=cast("Any", trials),
+        cache=Path("cache"),
+        say=lambda _: None,
+    )
 
 
 class Conduct:
@@ -250,24 +264,20 @@ class Conduct:
         self._patch.setattr(drive, "opened", opened)
         trials = Trials(world, jobs)
         trials.stop_after = stop_after
-        options = UpgradeOptions(**asked)
+        options = CampaignOptions(**asked)
         self.campaign = Campaign(
-            [place(each, may_fail=each in world.may_fail.split()) for each in pythons.split()],
-            options=options,
-            trials=cast("Any", trials),
-            cache=Path("cache"),
-            say=lambda _: None,
+            assignment(
+                *(place(each, may_fail=each in world.may_fail.split()) for each in pythons.split()),
+                options=options,
+                trials=trials,
+            )
         )
         self.campaign.run()
         self.campaign.close()
-        return reported(
-            self.campaign, trials.trials, options, interrupted=trials.place.stop.is_set()
-        )
+        return reported(self.campaign, trials.trials, interrupted=trials.place.stop.is_set())
 
 
-def reported(
-    campaign: Campaign, trials: list[Trial], options: UpgradeOptions, *, interrupted: bool
-) -> UpgradeReport:
+def reported(campaign: Campaign, trials: list[Trial], *, interrupted: bool) -> UpgradeReport:
     header = {
         "started": "2026-11-01T05:00:00Z",
         "seconds": 1.0,
@@ -276,7 +286,7 @@ def reported(
         "directory": "runs/1",
         "kept": {},
     }
-    return report(campaign, header, options=options, interrupted=interrupted)
+    return campaign.report(header, interrupted=interrupted)
 
 
 def only(found: UpgradeReport, name: str) -> Candidate:
@@ -945,7 +955,7 @@ def test_a_python_that_the_latest_does_not_support_is_the_reason(conduct: Conduc
 def half(campaign: Campaign, world: World) -> Work:
     """A column that was opened, as it is before its first trial ends."""
     column = Column(place("3.11"), world)
-    bench = Bench(cast("Any", column), cast("Any", Trials(world, 1)), UpgradeOptions())
+    bench = Bench(cast("Any", column), cast("Any", Trials(world, 1)), CampaignOptions())
     bench.look()
     search = Search(sorted(bench.targets))
     quest = SearchQuest(bench.targets, search, closures=bench.closures)
@@ -956,11 +966,7 @@ def half(campaign: Campaign, world: World) -> Work:
 
 def idle() -> Campaign:
     return Campaign(
-        [place("3.11")],
-        options=UpgradeOptions(),
-        trials=cast("Any", Trials(World(ABC), 1)),
-        cache=Path("cache"),
-        say=lambda _: None,
+        assignment(place("3.11"), options=CampaignOptions(), trials=Trials(World(ABC), 1))
     )
 
 
@@ -979,7 +985,7 @@ def advance(work: Work, count: int) -> list[Trial]:
 def test_what_was_interrupted_before_the_first_trial_says_nothing() -> None:
     campaign = idle()
     half(campaign, World(ABC, NEWER))
-    found = reported(campaign, [], UpgradeOptions(), interrupted=True)
+    found = reported(campaign, [], interrupted=True)
     assert found.status == "interrupted"
     assert verdicts(found) == {}
     assert [each.name for each in found.candidates] == ["a", "b", "c"]
@@ -989,7 +995,7 @@ def test_what_was_interrupted_before_the_first_trial_says_nothing() -> None:
 
 
 def test_what_was_interrupted_while_it_was_planned_says_nothing() -> None:
-    found = reported(idle(), [], UpgradeOptions(), interrupted=True)
+    found = reported(idle(), [], interrupted=True)
     assert (found.status, found.candidates, found.trials) == ("interrupted", (), ())
 
 
@@ -997,7 +1003,7 @@ def test_no_verdict_is_made_of_half_a_search() -> None:
     campaign = idle()
     work = half(campaign, World(ABC, NEWER, shows=breaking(b="1.5")))
     trials = advance(work, 2)
-    found = reported(campaign, trials, UpgradeOptions(), interrupted=True)
+    found = reported(campaign, trials, interrupted=True)
     assert found.status == "interrupted"
     assert found.baseline["test-3.11"].outcome is Outcome.PASS
     assert verdicts(found) == {}
@@ -1018,7 +1024,7 @@ def test_the_set_so_far_is_told_with_what_it_was_run_with() -> None:
     trials = []
     while not work.quest.pins:
         trials += advance(work, 1)
-    safe = reported(campaign, trials, UpgradeOptions(), interrupted=True).safe_sets["test-3.11"]
+    safe = reported(campaign, trials, interrupted=True).safe_sets["test-3.11"]
     assert safe.pins
     assert safe.pins.items() <= safe.packages.items()
 
@@ -1029,7 +1035,7 @@ def test_what_has_passed_so_far_is_common_on_one_column() -> None:
     trials = []
     while not work.quest.pins:
         trials += advance(work, 1)
-    found = reported(campaign, trials, UpgradeOptions(), interrupted=True)
+    found = reported(campaign, trials, interrupted=True)
     assert found.common == {name: str(version) for name, version in work.quest.pins.items()}
 
 

@@ -29,6 +29,29 @@ def test_what_the_function_raised_is_a_failure() -> None:
     assert judged(FAILED) == (Outcome.FAIL, "CommandFailed: pytest exited with 1")
 
 
+@pytest.mark.parametrize(
+    ("reason", "command", "code", "said"),
+    [
+        ("exit 5", "pytest -q tests", 5, "exit 5: no tests were collected"),
+        ("exit 5", "python -m pytest", 5, "exit 5: no tests were collected"),
+        ("exit 5", "coverage run -m pytest -q", 5, "exit 5: no tests were collected"),
+        ("exit 5", ".nox/test/bin/pytest", 5, "exit 5: no tests were collected"),
+        ("exit 5", "python check.py pytest", 5, "exit 5"),
+        ("exit 5", "pytest-watch", 5, "exit 5"),
+        ("exit 5", "pytest -q", 1, "exit 5"),
+        ("exit 1", "pytest -q", 5, "exit 1"),
+    ],
+)
+def test_no_tests_are_told_of_where_pytest_has_found_none(
+    reason: str, command: str, code: int, said: str
+) -> None:
+    log = (
+        f"no tests ran in 0.01s\nnox > Command {command} failed with exit code {code}\nnox > end\n"
+    )
+    result = TrialResult(ready=True, reason=reason)
+    assert judged(result, log=log) == (Outcome.FAIL, said)
+
+
 def test_a_function_that_does_not_end_is_a_timeout() -> None:
     result = TrialResult(ready=True, stop="timeout", reason="Stopped: timeout")
     assert judged(result) == (Outcome.TIMEOUT, "it did not end in time")

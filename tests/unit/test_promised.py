@@ -6,12 +6,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from nox_envs.gather import Gathered
+from nox_envs.pyproject import Pyproject
 from nox_envs.resolve.requests import Origin, Request, Wanted
-from nox_envs.upgrade.promised import Bound, lower_bound, lowest_of
+from nox_envs.upgrade.promised import Bound, bounds_of, lower_bound, lowest_of
 
 
 def asked(*lines: str, declared: dict[str, Origin]) -> list[Request]:
@@ -66,3 +69,28 @@ def test_each_has_its_own_place() -> None:
     origin = Origin(file="pyproject.toml", line=9, text="a>=1")
     found = asked("a>=1", "b>=2", declared={"a": origin})
     assert [str(one.origin) for one in found] == ["pyproject.toml:9   a>=1", "the project   b>=2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "release", "shown"),
+    [
+        ("a>=20.1", "20.1.0", "20.1"),
+        ("a>=2024.06", "2024.6", "2024.06"),
+        ("a==1.*", "1.0", "1"),
+        ("a>=1,>=1.10", "1.10.0", "1.10"),
+        ("a>1.0", "1.1", "1.1"),
+        ("a>=20.1", "20.1.2", "20.1.2"),
+    ],
+)
+def test_a_bound_is_shown_as_it_is_written(line: str, release: str, shown: str) -> None:
+    pyproject = Pyproject(dependencies=(line,), has_metadata=True)
+    gathered = SimpleNamespace(pyproject=pyproject, project=None, extras=())
+    column = SimpleNamespace(
+        gathered=gathered,
+        declared={},
+        interpreter=SimpleNamespace(markers={}),
+        place=SimpleNamespace(declaration=SimpleNamespace(project="dependencies")),
+    )
+    bound = bounds_of(cast("Any", column))["a"]
+    bound.declared = Version(release)
+    assert bound.shown == shown

@@ -13,8 +13,7 @@ from packaging.version import Version
 
 from nox_envs.outcome import Failure, Outcome, Trial, Verdict
 from nox_envs.upgrade.bench import Bench
-from nox_envs.upgrade.campaign import Patient, Work
-from nox_envs.upgrade.options import UpgradeOptions
+from nox_envs.upgrade.options import CampaignOptions
 from nox_envs.upgrade.quests import (
     Bounded,
     CapQuest,
@@ -27,6 +26,7 @@ from nox_envs.upgrade.quests import (
 )
 from nox_envs.upgrade.search import Search
 from nox_envs.upgrade.trials import Shown
+from nox_envs.upgrade.work import Patient, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -343,7 +343,7 @@ def test_a_quest_that_is_refused_a_run_is_cut_off(most: int, jobs: int) -> None:
 
 
 def working(names: str, *, jobs: int = 1) -> Work:
-    bench = Bench(cast("Any", None), cast("Any", None), UpgradeOptions())
+    bench = Bench(cast("Any", None), cast("Any", None), CampaignOptions())
     return Work(place=cast("Any", None), bench=bench, quest=search_for(names, jobs=jobs))
 
 

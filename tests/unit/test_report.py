@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 SAVE = {"tests/test_models.py::test_save": "AttributeError: 'Engine' has no attribute 'execute'"}
 SUM = {"tests/test_sum.py::test_sum": "TypeError: unsupported operand type(s) for |"}
 PLACE = ".nox/.cache/nox-envs/upgrade-1"
+POETRY = "poetry add --lock a@2.0"
+LOCKED = "A lock decides, so there is nothing to --apply. To lock what passed:\n"
 APPLY = "(uses this result, tests nothing again):\n  nox -s upgrade -- --apply\n"
 
 
@@ -87,11 +89,11 @@ def report(*candidates: Candidate, take: Mapping[str, str] | None, **facts: Any)
     )
 
 
-def told(subject: UpgradeReport, **commands: str) -> str:
+def told(subject: UpgradeReport, **commands: Any) -> str:
     return as_terminal.render(subject, commands=Commands(**commands))
 
 
-def first_line(subject: UpgradeReport, **commands: str) -> str:
+def first_line(subject: UpgradeReport, **commands: Any) -> str:
     return told(subject, **commands).partition("\n\n")[0]
 
 
@@ -291,6 +293,7 @@ def test_the_json() -> None:
         "files": ["requirements.txt"],
         "pinned": True,
         "lines": [],
+        "instead": [],
         "exhausted": {},
         "columns": {"test-3.11": "3.11", "test-3.12": "3.12"},
         "not_tested": {"test-3.14": "not on this machine"},
@@ -726,6 +729,7 @@ Kept to look inside:
             {"files": (), "candidates": (candidate("a", safe(), places=("noxfile.py:6",)),)},
             "\n\nWrite it where it is declared, noxfile.py:6:   a==2.0\n",
         ),
+        ({"instead": (POETRY, "b")}, f"\n\n{LOCKED}  {POETRY}\n  b\n"),
         ({"status": "interrupted"}, "safe\n\n"),
         ({"status": "error", "error": "no disk"}, "safe\n\n"),
         ({"common": {}}, "\n\n"),
@@ -734,6 +738,14 @@ Kept to look inside:
 def test_what_to_do_next(facts: dict[str, Any], end: str) -> None:
     assert told(replace(ONE, **facts)).endswith(f"{end}Report and logs: {PLACE}\n")
     assert told(replace(ONE, directory="", **facts)).endswith(end.rstrip("\n") + "\n")
+
+
+def test_what_to_do_next_as_markdown() -> None:
+    one = as_markdown.render(replace(ONE, instead=(POETRY,)))
+    assert f"\n\n{LOCKED.rstrip()} `{POETRY}`\n\n" in one
+    two = as_markdown.render(replace(ONE, instead=(POETRY, "b")))
+    assert f"\n\n{LOCKED}\n- `{POETRY}`\n- `b`\n\n" in two
+    assert as_json.to_dict(replace(ONE, instead=(POETRY,)))["instead"] == [POETRY]
 
 
 def test_a_long_list_of_tests_ends_early() -> None:

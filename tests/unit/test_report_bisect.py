@@ -353,7 +353,7 @@ def test_what_was_not_tested_is_said_after_the_answer() -> None:
     [
         (
             {"status": "interrupted"},
-            "Interrupted at the start. Go on: nox -s bisect -- werkzeug --resume",
+            "Interrupted at the start. Go on: nox -s bisect -- --resume",
         ),
         ({"status": "error", "error": "no index"}, "Cannot tell: no index."),
         ({"status": "error"}, "Cannot tell: nothing was tested."),

@@ -54,6 +54,19 @@ exact has no lock of ours: uv.lock decides.
     )
 
 
+def test_a_file_that_could_not_be_read_is_not_new() -> None:
+    broken = replace(SAME, state="unreadable", error="no key (at line 1, column 3)")
+    report = LockReport(sessions=("test",), files=(broken,))
+    reason = "\n\ntest-3.10:\n  the file could not be read: no key (at line 1, column 3)\n"
+    assert terminal(report).startswith("1 lock: 1 written anew.\n")
+    assert terminal(report).endswith(reason)
+    assert (report.status, to_dict(report)["locks"][0]["error"]) == ("ok", broken.error)
+    checked = replace(report, checks=True)
+    assert terminal(checked).startswith("1 lock: 1 unreadable.\n")
+    assert terminal(checked).endswith(reason)
+    assert checked.status == "broken"
+
+
 @pytest.mark.parametrize(
     ("report", "status", "said"),
     [

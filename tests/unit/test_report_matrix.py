@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nox_envs.called import Called
 from nox_envs.outcome import Failure, Outcome, Trial
 from nox_envs.report import as_json, as_markdown, as_terminal
 from nox_envs.report.facts import MatrixReport, Swept
@@ -134,6 +135,14 @@ Run one alone:      nox -s "test-3.13(django='6.0')"
 19 s (1 min 2 s of tests). Report and logs: .nox/matrix-1
 """
     )
+
+
+def test_what_was_called_without_nox_is_so_again() -> None:
+    called = Called(by_us=True, after=("pytest", "-q"), takes_command=True)
+    text = as_terminal.render(BROKEN, commands=Commands(called=called))
+    assert "  nox-envs matrix --rerun-failed -- pytest -q\n" in text
+    assert """  nox-envs matrix --only "test-3.13(django='6.0')" -- pytest -q\n""" in text
+    assert "nox -s" not in text
 
 
 def test_the_block_where_all_pass() -> None:
@@ -340,7 +349,7 @@ def test_sessions_one_after_another_and_all_the_words() -> None:
 
   lint
   3.11   pass  1 min 10 s"""
-        "        (-: excluded or not chosen; *: may fail; =: run once for equal cells)\n"
+        "        (-: excluded in the declaration, or not chosen in this run; *: may fail; =: run once for equal cells)\n"
     ) in told(subject)
 
 

@@ -174,8 +174,8 @@ def test_tox() -> None:
     found = begun(files)
     assert declared(found) == {
         "python": ["3.9", "3.10", "3.11"],
-        "matrix": {"django": {"django42": "<5,>=4.2", "django52": "<6,>=5.2"}},
-        "exclude": [{"python": "3.9", "django": "django52"}],
+        "matrix": {"django": {"4.2": ">=4.2,<5", "5.2": ">=5.2,<6"}},
+        "exclude": [{"python": "3.9", "django": "5.2"}],
         "extras": ["test"],
         "requirements": ["requirements-test.txt"],
         "constraints": ["limits.txt"],
@@ -193,14 +193,32 @@ def test_the_cells_of_tox_and_no_others() -> None:
     options = {"python": list(found.pythons), "matrix": found.matrix, "exclude": found.exclude}
     cells = {cell.name for cell in matrix.cells(declaration.parse("test", options, where=""))}
     assert len(cells) == 5
-    assert "test-3.9(django='django52')" not in cells
+    assert "test-3.9(django='5.2')" not in cells
 
 
 def test_factors_that_move_two_packages_are_left() -> None:
     tox = "[tox]\nenvlist = py311-a,py311-b\n[testenv]\ndeps =\n  a: x==1\n  b: x==2\n  a: y==1\n"
     found = begun({"tox.ini": tox})
-    assert found.matrix == {"x": {"a": "==1", "b": "==2"}}
+    assert found.matrix == {"x": {"1": "==1", "2": "==2"}}
     assert found.left == ("y of tox.ini, which moves together with another package",)
+
+
+@pytest.mark.parametrize(
+    ("deps", "values"),
+    [
+        ("==2.31.* ==2.32.*", ["2.31", "2.32"]),
+        ("==2.31.4 ~=2.32.0", {"2.31.4": "==2.31.4", "2.32.0": "~=2.32.0"}),
+        ("(>=2.31,<3) >=3", {"2.31": ">=2.31,<3", "3": ">=3"}),
+        ("<3 @https://x.org/r.zip", {"<3": "<3", "232": "@ https://x.org/r.zip"}),
+        (" <3", ["latest", "<3"]),
+        (">=2.31,<2.32 >=2.31", {"requests231": ">=2.31,<2.32", "requests232": ">=2.31"}),
+    ],
+)
+def test_values_are_named_after_their_versions(deps: str, values: Any) -> None:
+    first, second = deps.split(" ")
+    lines = f"  requests231: requests{first}\n  requests232: requests{second}\n"
+    tox = f"[tox]\nenvlist = py311-requests{{231,232}}\n[testenv]\ndeps =\n{lines}"
+    assert declared(begun({"tox.ini": tox}))["matrix"] == {"requests": values}
 
 
 def test_broken_tox() -> None:

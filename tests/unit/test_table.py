@@ -186,6 +186,35 @@ def test_what_is_installed_besides_stands_elsewhere() -> None:
     assert found.declared_in["dependencies"] == ("pyproject.toml", "acme")
 
 
+PACKAGE = "[project]\nname = 'demo'\n[build-system]\nrequires = []\n"
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "there", "expected"),
+    [
+        (None, ["a.txt"], {"requirements": ["a.txt"]}),
+        (None, [], {}),
+        ("[tool.ruff]", ["b.txt"], {"requirements": ["b.txt"]}),
+        (None, ["a.txt", "setup.py"], {"project": "editable"}),
+        (PACKAGE, ["a.txt"], {"project": "editable"}),
+        ("[project]\nname = 'demo'", ["a.txt", "setup.py"], {}),
+    ],
+)
+def test_what_stands_for_a_project_is_what_there_is(
+    pyproject: str | None, there: list[str], expected: dict[str, Any]
+) -> None:
+    fields = 'optional_project = "editable"\noptional_requirements = ["a.txt", "b.txt"]'
+    table = read(f"[tool.nox-envs.sessions.test]\nrun = []\n{fields}")
+    known = None if pyproject is None else Pyproject.from_dict(_files.parse_toml(pyproject))
+    found, wrong = session_of("test", table.merged("test"), known, has=there.__contains__)
+    assert (found.options, wrong) == (expected, [])
+    more = read(
+        f'[tool.nox-envs.sessions.test]\nrun = []\nproject = false\nrequirements = "c"\n{fields}'
+    )
+    found, _ = session_of("test", more.merged("test"), known, has=there.__contains__)
+    assert found.options == {"project": False, "requirements": "c"}
+
+
 def test_optional_groups_are_those_that_are_declared() -> None:
     pyproject = Pyproject.from_dict({"dependency-groups": {"Test_All": [], "docs": [], "dev": []}})
     text = """
@@ -280,6 +309,8 @@ WRONG: list[tuple[str, str, bool]] = [
     (f"install = ['six', '-r x.txt']\n{RUN}", "install[1]", False),
     (f"install = [1]\n{RUN}", "install[0]", True),
     (f"optional_groups = [1]\n{RUN}", "optional_groups[0]", True),
+    (f"optional_requirements = [1]\n{RUN}", "optional_requirements[0]", True),
+    (f"optional_project = 1\n{RUN}", "optional_project", True),
     (f"description = 1\n{RUN}", "description", True),
     (f"extends = [1]\n{RUN}", "extends[0]", True),
     (f"extends = 'absent'\n{RUN}", "extends", False),

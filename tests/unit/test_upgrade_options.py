@@ -10,10 +10,10 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from nox_envs.errors import UsageError
-from nox_envs.upgrade.options import FAIL_ON, UpgradeOptions, held, parse, usage
+from nox_envs.upgrade.options import FAIL_ON, CampaignOptions, held, parse, usage
 
 
-def told(*words: str) -> UpgradeOptions:
+def told(*words: str) -> CampaignOptions:
     return parse(words, session="upgrade")
 
 
@@ -23,9 +23,9 @@ def refused(*words: str, session: str = "upgrade") -> UsageError:
     return caught.value
 
 
-def changed(options: UpgradeOptions) -> dict[str, Any]:
+def changed(options: CampaignOptions) -> dict[str, Any]:
     """What differs from what nobody asked for."""
-    plain = UpgradeOptions()
+    plain = CampaignOptions()
     return {
         each.name: value
         for each in fields(options)
