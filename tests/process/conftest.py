@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import warm
 from support.bench import Bench
 from support.index import Index
 
@@ -19,6 +20,13 @@ def _seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have virtualenv unpack pip once."""
     with pytest.MonkeyPatch.context() as variables:
         variables.setenv("VIRTUALENV_OVERRIDE_APP_DATA", str(tmp_path_factory.mktemp("seeds")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """Have nox imported once."""
+    with warm.opened():
         yield
 
 

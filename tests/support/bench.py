@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import textwrap
 import time
@@ -19,6 +18,7 @@ from nox_envs.declaration import parse
 from nox_envs.gather import Noxfile
 from nox_envs.install import check
 from nox_envs.provision import Job, Provisioned, provision
+from support import warm
 from support.index import Index, tool_environment
 
 if TYPE_CHECKING:
@@ -157,19 +157,8 @@ class Bench:
     def nox(self, *words: str, **variables: Any) -> Ran:
         """Run nox in the project, or in `cwd`, with more variables in the shell."""
         cwd = variables.pop("cwd", self.project)
-        command = [sys.executable, "-m", "nox", *words]
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**self.variables, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            check=False,
-            timeout=180,
-        )
-        return Ran(returncode=done.returncode, out=done.stdout)
+        code, out = warm.nox(words, env={**self.variables, **variables}, cwd=cwd)
+        return Ran(returncode=code, out=out)
 
     def wait_for(self, condition: Callable[[], object], seconds: float = 30) -> None:
         """Wait until something has happened; fail if it does not."""
