@@ -30,8 +30,10 @@ __all__ = [
     "claim",
     "create",
     "explained",
+    "fuller",
     "make_directory",
     "move_into",
+    "named",
     "parse_toml",
     "path_of_url",
     "read_ends",
@@ -52,6 +54,8 @@ def __dir__() -> list[str]:
 
 
 _STALE_SECONDS = 24 * 3600
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a system says of a disk that takes no more."""
 
 
 def read_text(path: Path) -> str:
@@ -69,9 +73,10 @@ def write_exactly(path: Path, text: str) -> None:
     target = path.resolve()  # What a link leads to, not the link.
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        beside.write_bytes(text.encode("utf-8", errors="surrogateescape"))
-        shutil.copymode(target, beside)
-        beside.replace(target)
+        with named(path):
+            beside.write_bytes(text.encode("utf-8", errors="surrogateescape"))
+            shutil.copymode(target, beside)
+            beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -104,6 +109,11 @@ def path_of_url(url: str) -> Path:
 
 def write_text(path: Path, text: str, *, private: bool = False) -> None:
     """Write a file whole or not at all; `private` keeps it from other users."""
+    with named(path):
+        _write_text(path, text, private=private)
+
+
+def _write_text(path: Path, text: str, *, private: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -179,8 +189,9 @@ def move_into(path: Path, directory: Path) -> Path:
     """Move a file into a directory, where it appears whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
     beside = directory / f".{path.name}.{os.getpid()}"
-    shutil.copyfile(path, beside)
-    return beside.replace(directory / path.name)
+    with named(directory / path.name):
+        shutil.copyfile(path, beside)
+        return beside.replace(directory / path.name)
 
 
 def make_directory(path: Path) -> Path:
@@ -200,16 +211,41 @@ def claim(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def named(path: Path) -> Iterator[None]:
+    """A disk that is full while something is written is that of `path`.
+
+    The system names it not at all, or by a name that nobody knows, or what was copied.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+@contextlib.contextmanager
+def explained(path: Path | str) -> Iterator[None]:
     """What the disk refuses is a `NoxEnvsError`; `path` is meant where the system names none."""
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise DiskFull(path=str(error.filename or path)) from error
+        if error.errno in _FULL:
+            place = error.filename2 or error.filename or path  # What it was written to, and from.
+            raise DiskFull(path=str(place)) from error
         if isinstance(error, PermissionError):
             raise NoPermission(path=str(error.filename or path)) from error
         raise
+
+
+def fuller(path: Path) -> Path:
+    """A path, or the temporary directory where less is free on the disk of that."""
+
+    def free(one: Path) -> int:
+        there = next(each for each in (one, *one.parents) if each.exists())
+        return shutil.disk_usage(there).free
+
+    return min(path.absolute(), Path(tempfile.gettempdir()), key=free)
 
 
 def create(path: Path) -> FileIO:
@@ -224,6 +260,11 @@ def append_line(path: Path, line: bytes) -> None:
     Other processes may append at the same time. What a crash has left of a line is
     ended first. Raises `OSError` where there is no space; what was there stays.
     """
+    with named(path):
+        _append_line(path, line)
+
+
+def _append_line(path: Path, line: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o644)
@@ -233,7 +274,7 @@ def append_line(path: Path, line: bytes) -> None:
         )
         piece = b"\n" * torn + line + b"\n"
         if os.write(handle, piece) != len(piece):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -86,7 +86,8 @@ class Loaded:
             raise UsageError(
                 problem=f"{word} is {len(meant)} cells", advice=(f"choose one of   {listed}",)
             )
-        names = [one.name for one in self.cells]
+        sessions = dict.fromkeys(one.cell.session for one in self.cells)
+        names = [*sessions, *(one.name for one in self.cells)]
         near = nearest(plain, names) or "see which there are:   nox-envs show"
         raise UsageError(problem=f"{self.path.name} has no cell {word}", advice=(near,))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
@@ -90,7 +92,8 @@ def attend(
     """Run a command on the terminal of this process to its end; its exit code, as a shell has it.
 
     Ctrl-C is the command's to answer, and so is every other signal that would end this process;
-    `heard` is called with it. What a command prints that is `aside` goes to stderr.
+    `heard` is called with it. What this process ignores, the command ignores as well. What a
+    command prints that is `aside` goes to stderr.
     """
     words = [str(word) for word in command]
     try:
@@ -101,16 +104,34 @@ def attend(
     def pass_on(number: int, _: object) -> None:
         if heard is not None:
             heard(number)
-        if number != signal.SIGINT:  # The terminal has told the command, too.
+        # The terminal has told the command, too.
+        if number != signal.SIGINT or not _may_be_a_key():
             process.send_signal(number)
 
     with contextlib.ExitStack() as undo:
         if threading.current_thread() is threading.main_thread():
             for name in {"SIGINT", "SIGTERM", "SIGHUP"} & set(dir(signal)):
                 number = getattr(signal, name)
-                undo.callback(signal.signal, number, signal.signal(number, pass_on))
+                if signal.getsignal(number) is not signal.SIG_IGN:  # As `nohup` has it.
+                    undo.callback(signal.signal, number, signal.signal(number, pass_on))
         code = process.wait()
     return code if code >= 0 else 128 - code
+
+
+def _may_be_a_key() -> bool:
+    """Whether Ctrl-C on a terminal reaches this process, and all that it has started with it."""
+    if sys.platform == "win32":
+        return True
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False  # Without a terminal only `kill` interrupts.
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
 
 
 StillRuns = subprocess.TimeoutExpired

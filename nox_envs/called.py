@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,12 +26,24 @@ class Called:
     """What has followed `--` there, and has to follow it again."""
     takes_command: bool = False
     """Whether what follows `--` is a command: so without a noxfile."""
+    report: str = ""
+    """A file for `nox-envs` itself, to which the report is written besides what was asked for."""
+    applied: str = ""
+    """A file for what was written, in words, where `nox-envs` is to say it; so for a copy."""
+    within: str = ""
+    """The copy, where links lead out of it: what lies elsewhere is not to be edited."""
 
     def start(self, session: str) -> str:
         """What options of the campaign are written behind."""
         if self.by_us:
             return _joined(["nox-envs", session, *self.place])
         return f"{_joined(['nox', '-s', session])} --"
+
+    def all_options(self, session: str) -> str:
+        """What shows all options of the campaign."""
+        if self.by_us:
+            return _joined(["nox-envs", session, "--options"])
+        return f"{self.start(session)} --help"
 
     def line(self, session: str, *words: str) -> str:
         """The whole of what to type; a `--` among the words begins what is for the tests."""
@@ -57,6 +70,7 @@ class Called:
                 place=tuple(map(str, data["place"])),
                 after=tuple(map(str, data["after"])),
                 takes_command=data["takes_command"] is True,
+                **{name: str(data.get(name, "")) for name in ("report", "applied", "within")},
             )
         except (ValueError, TypeError, KeyError):
             return cls()
@@ -66,6 +80,15 @@ def _joined(words: list[str]) -> str:
     return " ".join(map(_quoted, words))
 
 
-def _quoted(word: str) -> str:
-    """A word as a shell takes it: in double quotes, where it holds single ones."""
-    return f'"{word}"' if "'" in word and not set('"$`\\!') & set(word) else shlex.quote(word)
+def _quoted(word: str, *, platform: str = sys.platform) -> str:
+    """A word as a shell takes it: in double quotes if possible, for cmd knows no others."""
+    is_windows = platform == "win32"
+    seen = word.replace("\\", "/") if is_windows else word
+    quoted = shlex.quote(seen)
+    if quoted == seen:
+        return word
+    if set('"$`\\!') & set(seen):
+        return shlex.quote(word)
+    # Before a quote, Windows takes each second one of these for what escapes it.
+    ending = word[len(word.rstrip("\\")) :] if is_windows else ""
+    return f'"{word}{ending}"'

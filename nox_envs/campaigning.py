@@ -7,6 +7,7 @@ import os
 import sys
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from packaging.specifiers import SpecifierSet
@@ -23,11 +24,10 @@ from nox_envs.upgrade.column import Place
 from nox_envs.upgrade.conduct import Conduct, Conducted
 from nox_envs.upgrade.lockfiles import LockFiles
 from nox_envs.upgrade.proven import ProvenFloors
-from nox_envs.upgrade.records import Record, broken
+from nox_envs.upgrade.records import SETTLED, Record, broken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     import nox
     from packaging.utils import NormalizedName
@@ -55,7 +55,7 @@ def run(
         called = settings.called(os.environ)
         options = reading.parse(session.posargs, session=name, kind=kind, called=called)
         if options.help:
-            sys.stdout.write(reading.usage(name, kind, called=called))
+            _print(reading.usage(name, kind, called=called))
             return
         if options.refresh:
             settings.refresh()
@@ -78,7 +78,7 @@ def run(
             return
         words = conduct.records.words() if options.words == ("--resume",) else None
         if words:  # It goes on with what was asked.
-            options = reading.parse(["--resume", *words], session=name, kind=kind)
+            options = reading.parse(["--resume", *words], session=name, kind=kind, called=called)
             conduct = _conduct(
                 kind,
                 name,
@@ -106,7 +106,7 @@ def _conduct(
     options: CampaignOptions,
     held: Mapping[NormalizedName, SpecifierSet],
 ) -> Conduct:
-    if isinstance(session.python, str):  # `-P 3.12`
+    if isinstance(session.python, str) and session.python not in options.pythons:  # `-P 3.12`
         words = ("--python", session.python, *options.words)
         pythons = (*options.pythons, session.python)
         options = replace(options, pythons=pythons, words=words)
@@ -208,10 +208,12 @@ def _chosen(places: Sequence[Place], options: CampaignOptions) -> list[Place]:
                 there = ", ".join(dict.fromkeys(
                     place.python if option == "--python" else place.name for place in places
                 ))  # fmt: skip
+                is_python = option == "--only" and any(one.python == word for one in places)
                 raise UsageError(
                     problem=f"{option} {word}: there is no such cell",
-                    advice=(f"choose of {there}",),
-                )
+                    advice=(f"to choose a Python:   --python {word}"
+                            if is_python else f"choose of {there}",),
+                )  # fmt: skip
         if words:
             chosen = [place for place in chosen if any(fits(place, word) for word in words)]
     if not chosen:
@@ -251,6 +253,7 @@ def _run(conduct: Conduct) -> Conducted:
         encoding = sys.stdout.encoding or "ascii"
         _print("\n" + as_terminal.render(found, commands=conduct.commands, encoding=encoding))
     _deliver(as_json.dumps(found), options.json, conduct.base)
+    _hand_over(as_json.dumps(found), conduct)
     document = as_markdown.render(found, commands=conduct.commands)
     _deliver(document, options.markdown, conduct.base)
     if ended.stopped is not None:
@@ -274,7 +277,8 @@ def _deliver(document: str, path: str | None, base: Path) -> None:
         _print(document)
     elif path is not None:
         try:
-            _files.write_text(base / path, settings.redact(document, os.environ))
+            with _files.explained(path):
+                _files.write_text(base / path, settings.redact(document, os.environ))
         except OSError as error:
             raise UsageError(
                 problem=f"{path} cannot be written: {error.strerror}",
@@ -282,9 +286,15 @@ def _deliver(document: str, path: str | None, base: Path) -> None:
             ) from error
 
 
+def _hand_over(document: str, conduct: Conduct) -> None:
+    """Give `nox-envs` the report, where it has called and wants to have it."""
+    _deliver(document, settings.called(conduct.variables).report or None, conduct.base)
+
+
 def _print(text: str) -> None:
-    sys.stdout.write(settings.redact(text, os.environ))
-    sys.stdout.flush()
+    with _files.explained("the output"):
+        sys.stdout.write(settings.redact(text, os.environ))
+        sys.stdout.flush()
 
 
 def _apply(conduct: Conduct, session: nox.Session) -> None:
@@ -295,22 +305,20 @@ def _apply(conduct: Conduct, session: nox.Session) -> None:
         conduct.refuse_uncommitted()
     if record is None:
         ended = _run(conduct)
-        record = conduct.earlier()
+        record = _proven(conduct, ended)
     else:
         session.log(applied.using(record.started, datetime.now(timezone.utc)))
         for path, name in ((options.json, "report.json"), (options.markdown, "report.md")):
             if path is not None:
                 _deliver(_files.read_text(record.directory / name), path, conduct.base)
+        _hand_over(_files.read_text(record.directory / "report.json"), conduct)
     floors = record.proven if record and isinstance(record.proven, ProvenFloors) else None
     left = floors.left if floors else ()
     text = applied.nothing_to_apply(conduct.kind, left)
     is_written = record is not None and bool(record.proven.pins)
     if record is not None and is_written:
         text = _written(conduct, record, left)
-    # What a program reads is not mixed with what people do.
-    stream = sys.stderr if "-" in {options.json, options.markdown} else sys.stdout
-    stream.write(settings.redact(text if options.dry_run else f"\n{text}", os.environ))
-    stream.flush()
+    _tell(text if options.dry_run else f"\n{text}", conduct)
     if floors and is_written and not options.dry_run:  # What was false is true now.
         if left:
             session.error(_FALSE)
@@ -318,6 +326,48 @@ def _apply(conduct: Conduct, session: nox.Session) -> None:
         _judge(ended, conduct, session)
     elif floors and record and record.status == "broken":
         session.error(_FALSE)
+
+
+def _proven(conduct: Conduct, ended: Conducted) -> Record | None:
+    """What a campaign that has just ended proved of the files as they are."""
+    record = conduct.earlier()
+    if record is None and ended.report.status in SETTLED:
+        raise NotApplied(
+            reason="your files have changed while it ran: what passed is not what is there now",
+            advice=("run it again; what a run writes into the tree belongs into .gitignore",),
+        )
+    return record
+
+
+def _tell(text: str, conduct: Conduct) -> None:
+    """Say what was written; what was written to a copy is said when it is given back."""
+    options, later = conduct.options, settings.called(conduct.variables).applied
+    if later and not options.dry_run:
+        _deliver(text, later, conduct.base)
+        return
+    # What a program reads is not mixed with what people do.
+    stream = sys.stderr if "-" in {options.json, options.markdown} else sys.stdout
+    stream.write(settings.redact(text, os.environ))
+    stream.flush()
+
+
+def _refuse_outside(conduct: Conduct, record: Record) -> None:
+    """Raise `NotApplied` where a link leads out of a copy to what would be edited."""
+    within = settings.called(conduct.variables).within
+    if not within or conduct.options.dry_run:
+        return
+    planned = replace(conduct, options=replace(conduct.options, dry_run=True)).apply(record)
+    outside = [
+        str((conduct.base / name).resolve())
+        for name in dict.fromkeys(edit.file for edit in planned.edits)
+        if not (conduct.base / name).resolve().is_relative_to(Path(within).resolve())
+    ]
+    if outside:
+        raise NotApplied(
+            reason="a link leads out of the project to what would be edited",
+            places=tuple(outside),
+            advice=("edit it by hand, as --dry-run shows",),
+        )
 
 
 def _written(conduct: Conduct, record: Record, left: Sequence[str]) -> str:
@@ -328,6 +378,7 @@ def _written(conduct: Conduct, record: Record, left: Sequence[str]) -> str:
             places=record.disagreements,
             advice=("pin what comes in as well, to what it passed with",),
         )
+    _refuse_outside(conduct, record)
     written = conduct.apply(record)
     if conduct.options.dry_run:
         return written.diff

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 from nox_envs import __version__, _files, settings
@@ -84,7 +83,6 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"nox-envs {__version__}")
     found = whole.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    known: dict[str, tuple[str, list[str]]] = {}
     for command in COMMANDS:
         words = (command.__doc__ or "").partition("\n")[0]
         one = found.add_parser(command.NAME, help=words, description=words, allow_abbrev=False)
@@ -99,10 +97,7 @@ def parser() -> argparse.ArgumentParser:
         else:
             one.add_argument("--json", action="store_true", help="print the answer as JSON")
         command.add_arguments(one)
-        # For `completion`: there is no public way to the options of a parser.
-        options = [each for action in one._actions for each in action.option_strings]  # noqa: SLF001
-        known[command.NAME] = words, [each for each in options if each.startswith("--")]
-        one.set_defaults(run=command.run, commands=known)
+        one.set_defaults(run=command.run, commands=found.choices)
     return whole
 
 
@@ -111,7 +106,9 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     own = words[: words.index("--")] if "--" in words else words
     meant = next((one for one in COMMANDS if own[:1] == [one.NAME]), None)
     unread = getattr(meant, "PASSES_ON", False) and not {"-h", "--help"} & set(own)
-    arguments = parser().parse_args(own[:1] if unread else own)
+    arguments, rest = parser().parse_known_args(own[:1] if unread else own)
+    if rest:
+        raise _not_understood(rest, arguments, own[1:] if own == words else None)
     arguments.words = own[1:]
     arguments.after = words[len(own) + 1 :] if "--" in words else None
     if arguments.after is not None and not getattr(meant, "RUNS", False):
@@ -119,24 +116,49 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     return arguments
 
 
+def _not_understood(
+    rest: Sequence[str], arguments: argparse.Namespace, words: Sequence[str] | None
+) -> UsageError:
+    from difflib import get_close_matches  # noqa: PLC0415 - for an error only
+
+    options = vars(arguments.commands[arguments.command])["_option_string_actions"]
+    # All of them begin alike: what is less near is another one.
+    close = get_close_matches(rest[0].partition("=")[0], options, n=1, cutoff=0.7)
+    advice = f"did you mean {close[0]}?" if close and rest[0].startswith("--") else ""
+    if words is not None and arguments.run is try_.run:
+        advice = advice or try_.command_after(words)
+    return UsageError(
+        problem=f"unrecognized arguments: {' '.join(rest)}",
+        advice=(advice or f"see nox-envs {arguments.command} --help",),
+    )
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run `nox-envs` with these words, or with those of the process; the exit code."""
     try:
         arguments = _parsed(sys.argv[1:] if words is None else list(words))
-        with _files.explained(Path(arguments.noxfile)):
+        with _files.explained("the output"):  # All else that is written has a name.
             code: int = arguments.run(arguments)
             sys.stdout.flush()
     except NoxEnvsError as error:
         sys.stderr.write(settings.redact(f"{error}\n", os.environ))
+        _give_up_on_output()
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has seen enough; what is left must not be written at the exit.
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
+        _give_up_on_output()  # Whoever reads has seen enough.
         return 0
     except OSError as error:
         sys.stderr.write(settings.redact(f"error: {error}\n", os.environ))
         return NoxEnvsError.exit_code
     return code
+
+
+def _give_up_on_output() -> None:
+    """What cannot be written now must not be tried again at the exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from nox_envs.errors import LockInvalid
 from nox_envs.lock import public_url
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "facts_of",
     "names",
     "place",
+    "refuse_others",
     "relative",
 ]
 
@@ -75,6 +77,19 @@ def place(directory: Path, cell: str) -> Path:
     """Where the lock of a cell lies, or would lie."""
     exact = directory / DIRECTORY / _exact(cell)
     return exact if exact.exists() else directory / DIRECTORY / _plain(cell)
+
+
+def refuse_others(path: Path, base: Path) -> None:
+    """Raise `LockInvalid` for what lies where a lock is to be, and can be none."""
+    at, problem, hint = path, "", f"move it away, and write the lock:   {COMMAND}"
+    if path.parent.exists() and not path.parent.is_dir():
+        at, problem = path.parent, "is a file, and locks lie in a directory of that name"
+    elif path.is_dir():
+        problem = "is a directory, and no lock"
+    elif path.is_file() and not path.stat().st_size:
+        problem, hint = "is empty", f"remove it, and write the lock:   {COMMAND}"
+    if problem:
+        raise LockInvalid(path=relative(at, base), problem=problem, hint=hint)
 
 
 # -- the declaration

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.pylock import PylockValidationError
+from packaging.version import InvalidVersion, Version
 
 from nox_envs import _files
 from nox_envs._http import without_credentials
 from nox_envs.errors import LockInvalid, UsageError
-from nox_envs.inside.diff import Side, pins_of_freeze, pins_of_lock
-from nox_envs.install import stamp
+from nox_envs.inside.diff import Side, pins_of_freeze, pins_of_lock, projects_of_lock
+from nox_envs.install import check, stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,21 +26,34 @@ def __dir__() -> list[str]:
 
 
 _NAMED = 4
+_SITES = ("lib*/py*/site-packages", "Lib/site-packages", "site-packages")
+"""Where an environment keeps packages: on POSIX, on Windows, and as PyPy once did."""
 
 
 def of_environment(environment: Path, label: str) -> Side | None:
-    """What an environment holds, by its stamp and its lock; None without them."""
+    """What an environment holds, whoever installed it; None without a stamp."""
     known = stamp.read(environment)
     if known is None:
         return None
-    pins = _pins(environment / stamp.LOCK_NAME, label)
-    return Side(label=label, pins={**pins, **known.undeclared}, python=known.python)
+    locked = _of_lock(environment / stamp.LOCK_NAME, label)
+    pins = {**locked.pins, **known.undeclared}
+    sites = [place for pattern in _SITES for place in environment.glob(pattern)]
+    if sites:
+        found = {str(one.name): one.version for one in check.installed_in(sites)}
+        if "pip" not in pins:
+            found.pop("pip", None)  # Only there to install with.
+        # What was locked without a version is not told by the one that it has.
+        pins = {
+            name: version if _is_version(pins.get(name, "0")) else pins[name]
+            for name, version in found.items()
+        }
+    return replace(locked, pins=pins, python=known.python)
 
 
 def of_file(path: Path, label: str) -> Side:
     """What a lock (PEP 751) or a freeze pins."""
     if path.suffix == ".toml":
-        return Side(label=label, pins=_pins(path, label))
+        return _of_lock(path, label)
     try:
         pins = pins_of_freeze(_files.read_text(path))
     except OSError as error:
@@ -74,7 +89,7 @@ def of_run(campaigns: Path, word: str) -> Side | None:
     path = directory / str(one.get("lock") or "")
     if not path.is_file() or not path.resolve().is_relative_to(directory.resolve()):
         raise LockInvalid(path=word, problem="the lock of that trial is gone")
-    return Side(label=word, pins=_pins(path, word), python=str(one.get("python") or ""))
+    return replace(_of_lock(path, word), python=str(one.get("python") or ""))
 
 
 def _report(directory: Path) -> dict[str, Any]:
@@ -86,9 +101,18 @@ def _report(directory: Path) -> dict[str, Any]:
         raise UsageError(problem=f"{directory.name} {problem}") from error
 
 
-def _pins(path: Path, label: str) -> dict[str, str]:
+def _is_version(text: str) -> bool:
     try:
-        return pins_of_lock(_files.read_toml(path))
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _of_lock(path: Path, label: str) -> Side:
+    try:
+        data = _files.read_toml(path)
+        return Side(label=label, pins=pins_of_lock(data), projects=projects_of_lock(data))
     except OSError as error:
         raise LockInvalid(path=label, problem=f"cannot be read: {error.strerror}") from error
     except (ValueError, PylockValidationError) as error:

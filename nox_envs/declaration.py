@@ -69,6 +69,13 @@ class Declaration:
         """Whether a file, relative to the noxfile, says some of it."""
         return any(file in sources for sources in self.declared_in.values())
 
+    def asked_in(self, file: str) -> frozenset[str]:
+        """Which fields of a table in a file, relative to the noxfile, are what it asks for."""
+        install = self.declared_in.get("install", ())
+        plain = self.declared_in.get("dependencies", ())[len(install) :]
+        found = {"install": install, "dependencies": plain}
+        return frozenset(name for name, sources in found.items() if file in sources)
+
 
 def parse(
     name: str,

@@ -48,7 +48,7 @@ def _rebuild(kind: type[NoxEnvsError], facts: dict[str, Any]) -> NoxEnvsError:
     return kind(**facts)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class NoxEnvsError(Exception):
     """The base of all errors that nox-envs raises on purpose."""
 
@@ -100,7 +100,7 @@ class Mistake:
     hint: str = ""
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class DeclarationError(NoxEnvsError):
     """A declaration cannot be understood; it lists every mistake at once."""
 
@@ -123,7 +123,7 @@ class DeclarationError(NoxEnvsError):
         return "\n".join(lines)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class FileMissing(NoxEnvsError):
     """A file that a declaration names is not there."""
 
@@ -144,7 +144,7 @@ class FileMissing(NoxEnvsError):
         return (self.fix,) if self.fix else ()
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class BackendUnsupported(NoxEnvsError):
     """The venv backend makes environments that nox-envs cannot fill or prove."""
 
@@ -164,7 +164,7 @@ class BackendUnsupported(NoxEnvsError):
 # -- interpreters ---------------------------------------------------------------------
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class InterpreterMissing(NoxEnvsError):
     """The Python of a cell is not on this machine."""
 
@@ -195,7 +195,7 @@ class InterpreterMissing(NoxEnvsError):
         return ("      or: ".join(self.commands),) if self.commands else ()
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class PythonTooOld(NoxEnvsError):
     """No tool makes environments for that Python any more."""
 
@@ -213,7 +213,7 @@ class PythonTooOld(NoxEnvsError):
 # -- resolving ------------------------------------------------------------------------
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ReleaseNotFound(NoxEnvsError):
     """The package exists, the release that was asked for does not."""
 
@@ -263,7 +263,7 @@ class ReleaseNotFound(NoxEnvsError):
         return (self.fix,) if self.fix else ()
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class PackageNotFound(NoxEnvsError):
     """The index answered, and has no package of that name."""
 
@@ -291,7 +291,7 @@ class PackageNotFound(NoxEnvsError):
         return tuple(f"did you mean {name}?" for name in self.similar[:1])
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class IncompatiblePython(NoxEnvsError):
     """A release exists, but not for the Python of this cell."""
 
@@ -322,7 +322,7 @@ class IncompatiblePython(NoxEnvsError):
         return (f"leave it out:   exclude=[{self.exclude}]",) if self.exclude else ()
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Unresolvable(NoxEnvsError):
     """What is asked for contradicts itself."""
 
@@ -351,7 +351,7 @@ class Unresolvable(NoxEnvsError):
         return ()
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class NoWheel(NoxEnvsError):
     """A release has no file that this Python on this platform can use."""
 
@@ -376,7 +376,7 @@ class NoWheel(NoxEnvsError):
         return "\n".join([*lines, *self.reason.strip().splitlines()])
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class BuildFailed(NoxEnvsError):
     """A source release or a local project does not build."""
 
@@ -401,7 +401,7 @@ class BuildFailed(NoxEnvsError):
         return "\n".join([*lines, "The end of the build log:", *self.log.strip().splitlines()])
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class BuildNotAllowed(NoxEnvsError):
     """An upgrade brings in a package that has no wheel: its author's code would run."""
 
@@ -419,7 +419,7 @@ class BuildNotAllowed(NoxEnvsError):
         return (f'if that is all right, say so in the declaration:   build=["{self.name}"]',)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class UsageError(NoxEnvsError):
     """What follows `--` on the command line cannot be understood."""
 
@@ -435,7 +435,7 @@ class UsageError(NoxEnvsError):
         return self.advice
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class NewerJournal(NoxEnvsError):
     """A journal that a newer nox-envs has written."""
 
@@ -455,7 +455,7 @@ class NewerJournal(NoxEnvsError):
         return ("upgrade nox-envs, or run the campaign without --resume",)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class NotApplied(NoxEnvsError):
     """A set that passed was not written to the user's files; they are as they were."""
 
@@ -478,7 +478,7 @@ class NotApplied(NoxEnvsError):
         return self.advice
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class IndexUnreachable(NoxEnvsError):
     """The index did not answer; that says nothing about what was asked for."""
 
@@ -490,6 +490,8 @@ class IndexUnreachable(NoxEnvsError):
     """What was asked for when it happened: `requests==2.7.1`."""
     url: str = ""
     """Where, without credentials."""
+    tool: str = ""
+    """What asked it: `uv` can do without one."""
 
     @property
     def message(self) -> str:
@@ -505,13 +507,15 @@ class IndexUnreachable(NoxEnvsError):
     def hints(self) -> tuple[str, ...]:
         if "401" in self.reason or "403" in self.reason:
             return ("the index wants other credentials than it was given, if any",)
+        if self.tool == "uv" and self.reason != "offline":
+            return ("to take all from uv's cache, set UV_OFFLINE=1",)
         return ()
 
 
 # -- tools ----------------------------------------------------------------------------
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class NeedsUv(NoxEnvsError):
     """Asked for something that pip cannot do, where uv is not installed."""
 
@@ -531,7 +535,7 @@ class NeedsUv(NoxEnvsError):
         return ("pip install 'nox-envs[uv]'",)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ToolFailed(NoxEnvsError):
     """A tool ended in a way that has no better name; nothing it said is lost."""
 
@@ -553,7 +557,7 @@ class ToolFailed(NoxEnvsError):
         return self.output.strip()
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class DiskFull(NoxEnvsError):
     """No space left on the file system that an environment or a cache lies on."""
 
@@ -568,7 +572,7 @@ class DiskFull(NoxEnvsError):
         return ("nothing half-made is kept: free some space and run again",)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class NoPermission(NoxEnvsError):
     """The operating system does not let us read or write something."""
 
@@ -586,7 +590,7 @@ class NoPermission(NoxEnvsError):
 # -- environments ---------------------------------------------------------------------
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class LockInvalid(NoxEnvsError):
     """A lock file cannot be used for this cell."""
 
@@ -603,7 +607,7 @@ class LockInvalid(NoxEnvsError):
         return (self.hint,) if self.hint else ()
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class WrongEnvironment(NoxEnvsError):
     """What is installed is not what the lock says, so nothing was run in it."""
 
@@ -619,7 +623,7 @@ class WrongEnvironment(NoxEnvsError):
         return "\n".join(self.differences)
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class StaleEnvironment(NoxEnvsError):
     """`-R` was asked for, and the environment is not the one that is declared now."""
 

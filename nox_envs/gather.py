@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from packaging.errors import ExceptionGroup
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from nox_envs import _files, foreign_locks
 from nox_envs.errors import DeclarationError, FileMissing, Mistake
-from nox_envs.pyproject import Pyproject
+from nox_envs.pyproject import Pyproject, poetry_specifier
 from nox_envs.resolve import requirements_file
 from nox_envs.resolve.requests import Local, Origin, Request, Wanted, applies, expand_extras
 
@@ -252,7 +255,8 @@ def gather(
     lines = _pyproject_lines(directory)
     project, installs = _project(declaration, pyproject, directory, noxfile)
     if project is None and declaration.project is not False and pyproject is not None:
-        requests += _static(declaration, pyproject, lines, interpreter)
+        default = Origin(file=_label(directory, noxfile), line=None, text="dependencies")
+        requests += _static(declaration, pyproject, lines, interpreter, default)
         requires = _static_requires(pyproject)
         requests = _without_itself(requests, pyproject.name, requires, markers)
     kept, located = _located([*requests, *contents.requests], pyproject, directory, markers)
@@ -307,6 +311,15 @@ def _is_wanted(local: Local, markers: Mapping[str, str]) -> bool:
     return not local.marker or Marker(local.marker).evaluate({**markers, "extra": ""})
 
 
+def _label(directory: Path, noxfile: Noxfile) -> str:
+    """What the pyproject.toml of a directory is called, as any other file of the user."""
+    path = directory / "pyproject.toml"
+    try:
+        return os.path.relpath(path, noxfile.path.parent.resolve()).replace(os.sep, "/")
+    except ValueError:  # Another drive of Windows.
+        return str(path)
+
+
 def _pyproject_lines(directory: Path) -> tuple[str, ...]:
     try:
         return tuple(_files.read_text(directory / "pyproject.toml").splitlines())
@@ -356,7 +369,7 @@ def _groups(
         except (LookupError, ValueError, TypeError, ExceptionGroup) as error:
             mistake = Mistake(address=f"groups={group!r}", problem=_flat(error))
             raise DeclarationError(where="pyproject.toml", mistakes=(mistake,)) from error
-        default = Origin(file="pyproject.toml", line=None, text=f"group {group}")
+        default = Origin(file=_label(directory, noxfile), line=None, text=f"group {group}")
         for text in texts:
             requirement = Requirement(text)
             found.append(
@@ -386,7 +399,7 @@ def _project(
     static = pyproject is not None and not (pyproject.is_dynamic and pyproject.is_package)
     if kind == "dependencies" and static and not legacy:
         return None, False
-    origin = Origin(file="pyproject.toml", line=None, text=f'project="{kind}"')
+    origin = Origin(file=_label(directory, noxfile), line=None, text=f'project="{kind}"')
     return Local(path=directory, origin=origin, editable=kind == "editable"), kind != "dependencies"
 
 
@@ -399,9 +412,9 @@ def _static(
     pyproject: Pyproject,
     lines: Sequence[str],
     interpreter: Interpreter,
+    default: Origin,
 ) -> list[Request]:
     """The dependencies of a project that is not installed itself."""
-    default = Origin(file="pyproject.toml", line=None, text="dependencies")
     try:
         requires = _static_requires(pyproject)
         expanded = expand_extras(
@@ -450,8 +463,25 @@ def _line_of(lines: Sequence[str], requirement: Requirement, default: Origin) ->
                     canonicalize_name(declared.name) == name
                     and declared.specifier == requirement.specifier
                 ):
-                    return Origin(file="pyproject.toml", line=number, text=text)
+                    return replace(default, line=number, text=text)
+        if _is_of_poetry(line, name, requirement):
+            return replace(default, line=number, text=line.strip())
     return default
+
+
+_POETRY_LINE = re.compile(r"\s*[\"']?(?P<name>[\w.-]+)[\"']?\s*=\s*(?P<value>[\"'{\[].*)")
+
+
+def _is_of_poetry(line: str, name: NormalizedName, requirement: Requirement) -> bool:
+    """Whether a line of a table of poetry declares it, as `pytest = "^8.0"`."""
+    match = _POETRY_LINE.match(line)
+    if match is None or canonicalize_name(match["name"]) != name:
+        return False
+    for text in re.split(r"[\"']", match["value"])[1::2]:
+        with contextlib.suppress(InvalidRequirement, InvalidSpecifier):
+            if SpecifierSet(poetry_specifier(text)) == requirement.specifier:
+                return True
+    return False
 
 
 def _located(

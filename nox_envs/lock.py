@@ -138,6 +138,7 @@ class Lock:
             and (package.marker is None or package.marker.evaluate(environment, "lock_file"))
         ]
         _refuse_incomplete(chosen, path)
+        _refuse_ambiguous(chosen, path)
         return cls(
             packages=tuple(sorted(chosen, key=lambda package: package.name)),
             environment=interpreter.lock_marker,
@@ -248,6 +249,17 @@ def _refuse_incomplete(packages: Iterable[Package], path: str) -> None:
         else:
             problem = "" if files and hashed else f"{package.name} has no hash"
         if problem:
+            raise LockInvalid(path=path, problem=problem)
+
+
+def _refuse_ambiguous(packages: Iterable[Package], path: str) -> None:
+    """One environment has one release of a package (PEP 751: more is an error)."""
+    known: dict[NormalizedName, Package] = {}
+    for package in packages:
+        other = known.setdefault(package.name, package)
+        if other != package:
+            both = " and ".join(str(one.version or "another") for one in (other, package))
+            problem = f"has {package.name} twice for this environment: {both}"
             raise LockInvalid(path=path, problem=problem)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -16,7 +15,7 @@ from nox_envs.errors import Mistake
 if TYPE_CHECKING:
     from nox_envs.pyproject import ProjectKind, Pyproject
 
-__all__ = ["Options", "OptionsReader", "Rule", "nearest", "parse_duration"]
+__all__ = ["Options", "OptionsReader", "Rule", "has_categories", "nearest", "parse_duration"]
 
 
 def __dir__() -> list[str]:
@@ -239,10 +238,14 @@ class OptionsReader:
                 self.wrong(address, f"{text!r} is not a requirement", _misplaced(text))
                 continue
             try:
-                Requirement(text)
+                asked = Requirement(text)
             except InvalidRequirement as error:
                 first = str(error).splitlines()[0]
                 self.wrong(address, f"{text!r} is not a requirement: {first}", _repaired(text))
+                continue
+            if any(not one.version for one in asked.specifier):
+                problem = f"{text!r} is not a requirement: a version has to follow ==="
+                self.wrong(address, problem)
         return found
 
     def files(self, name: str) -> tuple[str, ...]:
@@ -304,9 +307,16 @@ def _extras_unknown(pyproject: Pyproject) -> bool:
     return "optional-dependencies" in pyproject.dynamic or not pyproject.has_project
 
 
+def has_categories(lock: Any) -> bool:
+    """Whether groups are categories of a lock, which pyproject.toml does not know."""
+    return isinstance(lock, str) and lock.endswith("Pipfile.lock")
+
+
 def nearest(text: str, names: Sequence[str]) -> str:
     """The hint that names the nearest valid name; nothing where none is near."""
-    close = difflib.get_close_matches(text, names, n=1, cutoff=0.5)
+    from difflib import get_close_matches  # noqa: PLC0415 - for an error only
+
+    close = get_close_matches(text, names, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else ""
 
 

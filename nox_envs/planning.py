@@ -122,7 +122,7 @@ class Planner:
         total.update(gathered.wanted.interpreter.version.encode())
         total.update(self.job.declaration.isolation.encode())
         path = self.lock_path()
-        if path is not None and path.exists():
+        if path is not None and path.is_file():
             total.update(_files.sha256(path).encode())
         for source in gathered.sources:
             total.update(f"{source.path}\0{self.tools.digest(source)}".encode())
@@ -242,7 +242,7 @@ class Planner:
     def _pins(self, path: Path, gathered: Gathered) -> foreign_locks.Pins:
         declaration, label = self.job.declaration, self.label(path)
         if not path.is_file():
-            raise FileMissing(path=label, asked_by="lock=")
+            raise FileMissing(path=label, asked_by="lock=", fix=_written_by(path))
         return foreign_locks.read(
             path,
             label=label,
@@ -289,28 +289,43 @@ class Planner:
 
     def _read_lock(self, path: Path, gathered: Gathered, locals_: tuple[LockedLocal, ...]) -> Lock:
         label = self.label(path)
+        if self.job.declaration.locked:
+            committed.refuse_others(path, self.job.noxfile.path.parent)
         try:
             is_of_uv = path.name == "uv.lock" and path.is_file()
             data = self._uv_lock(path, gathered) if is_of_uv else _files.read_toml(path)
-        except (IsADirectoryError, PermissionError) as error:
+        except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
             raise LockInvalid(path=label, problem=f"cannot be read: {error.strerror}") from error
         except FileNotFoundError:
             if not self.job.declaration.locked:
-                raise FileMissing(path=label, asked_by="lock=") from None
+                fix = _written_by(path)
+                raise FileMissing(path=label, asked_by="lock=", fix=fix) from None
             fix = f"write it:   {committed.COMMAND}"
             raise FileMissing(path=label, asked_by="locked=True", fix=fix) from None
         except ValueError as error:
-            raise LockInvalid(path=label, problem=f"is not valid TOML: {error}") from error
+            problem, hint = f"is not valid TOML: {error}", self._again(path)
+            raise LockInvalid(path=label, problem=problem, hint=hint) from error
         declaration = self.job.declaration
-        return Lock.from_pylock(
-            data,
-            path=label,
-            interpreter=gathered.wanted.interpreter,
-            own=[local.name for local in locals_],
-            base=path.parent,
-            extras=declaration.extras,
-            groups=declaration.groups,
-        )
+        try:
+            return Lock.from_pylock(
+                data,
+                path=label,
+                interpreter=gathered.wanted.interpreter,
+                own=[local.name for local in locals_],
+                base=path.parent,
+                extras=declaration.extras,
+                groups=declaration.groups,
+            )
+        except LockInvalid as error:
+            raise replace(error, hint=error.hint or self._again(path)) from error
+
+    def _again(self, path: Path) -> str:
+        """What to do about a lock of ours that cannot be used; nothing for one of others."""
+        if not self.job.declaration.locked:
+            return ""
+        is_ours = "[tool.nox-envs]" in _files.read_exactly(path)
+        what = "write it again" if is_ours else "move it away, and write the lock"
+        return f"{what}:   {committed.COMMAND}"
 
     def _refuse_unmet(self, lock: Lock, gathered: Gathered, declared: str, path: Path) -> None:
         """A lock must hold what is declared beside it; another one is not installed."""
@@ -332,6 +347,13 @@ class Planner:
                     problem=f"{problem}, and this is declared: {request.origin}",
                     hint="lock again, or declare no more than the lock holds",
                 )
+
+
+def _written_by(path: Path) -> str:
+    """The hint that says how another tool writes its lock."""
+    tools = {"uv.lock": "uv", "poetry.lock": "poetry", "Pipfile.lock": "pipenv"}
+    tool = tools.get(path.name)
+    return f"write it:   {tool} lock" if tool else ""
 
 
 def _unmet(request: Request, pins: Pins) -> str:

@@ -25,7 +25,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from nox_envs import _host, declaration, matrix, settings
 from nox_envs.cell import needs_venv
 from nox_envs.errors import DeclarationError, Mistake
-from nox_envs.options import nearest
+from nox_envs.options import has_categories, nearest
 from nox_envs.pyproject import supported_pythons
 
 if TYPE_CHECKING:
@@ -342,7 +342,7 @@ def _take_in(offered: Sequence[Snippet], site: _Site) -> tuple[tuple[Any, ...], 
                 mistakes.append(Mistake(address=one.name, problem=problem, hint=hint))
             continue
         try:
-            pyproject = _pyproject_for(one.fields.values, site.noxfile)
+            pyproject = _pyproject_of(one.fields.values, site.noxfile)
         except DeclarationError as error:
             _refuse(error)
         directory = site.noxfile.parent / str(one.fields.values.get("directory") or ".")
@@ -531,9 +531,14 @@ _ABOUT_A_PROJECT = (
 
 def _pyproject_for(options: Mapping[str, Any], noxfile: Path) -> Pyproject | None:
     """pyproject.toml, where names in the declaration have to be checked against it."""
-    if not any(options.get(name) for name in _ABOUT_A_PROJECT):
+    if has_categories(options.get("lock")):
         return None
-    if str(options.get("lock")).endswith("Pipfile.lock"):  # Its groups are categories.
+    return _pyproject_of(options, noxfile)
+
+
+def _pyproject_of(options: Mapping[str, Any], noxfile: Path) -> Pyproject | None:
+    """pyproject.toml, where a declaration says something that depends on it."""
+    if not any(options.get(name) for name in _ABOUT_A_PROJECT):
         return None
     from nox_envs.gather import read_pyproject  # noqa: PLC0415 - few declarations need it
 

@@ -21,12 +21,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from nox_envs import _variables
 from nox_envs._secrets import redact
 from nox_envs._tool_config import home, is_true, pip_options, uv_options
-from nox_envs.called import Called
 from nox_envs.errors import DeclarationError, FileMissing, Mistake, NeedsUv
 from nox_envs.options import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+
+    from nox_envs.called import Called
 
 __all__ = [
     "Kind",
@@ -379,6 +380,8 @@ CALLED_VARIABLE = f"{_OWN}CALLED"
 
 def called(env: Mapping[str, str]) -> Called:
     """How the user has called the campaign of this nox."""
+    from nox_envs.called import Called  # noqa: PLC0415 - for campaigns only
+
     return Called.from_text(env.get(CALLED_VARIABLE, ""))
 
 

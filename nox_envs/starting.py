@@ -56,6 +56,8 @@ class Start:
     matrix: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The values of each axis, by their labels."""
     exclude: tuple[Mapping[str, str], ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    pass_env: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = (_PYTEST,)
     """The words of each; `*session.posargs` stands for itself."""
     taken: tuple[str, ...] = ()
@@ -123,6 +125,8 @@ def start(
         lock=lock,
         matrix=tox.matrix,
         exclude=tox.exclude(pythons),
+        env=tox.env,
+        pass_env=tox.pass_env,
         commands=commands,
         taken=_taken(files, project, requirements, lock, tox),
         left=tuple(left),
@@ -141,6 +145,8 @@ def noxfile(found: Start, *, resolved: bool = False) -> str:
         ("constraints", list(found.constraints)),
         ("dependencies", list(found.dependencies)),
         ("lock", None if resolved else found.lock),
+        ("env", dict(found.env)),
+        ("pass_env", list(found.pass_env)),
     ]
     python = "nox_envs.pythons()" if found.classified else _literal(list(found.pythons))
     body = [f"    session.run({', '.join(map(_word, words))})" for words in found.commands]

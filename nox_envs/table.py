@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from nox_envs.errors import DeclarationError, Mistake
-from nox_envs.options import Options, OptionsReader, nearest
+from nox_envs.options import Options, OptionsReader, has_categories, nearest
 
 if TYPE_CHECKING:
     from nox_envs.pyproject import Pyproject
@@ -301,12 +301,25 @@ class Table:
     def _extended(self, name: str, other: str, trail: tuple[str, ...]) -> Fields:
         """A session of this table, or else a snippet: so `tests` may extend the one of its name."""
         if other not in self.sessions or other == name:
-            return self.lookup(other, trail)
+            try:
+                return self.lookup(other, trail)
+            except DeclarationError as error:
+                own = [one for one in self.sessions if one != name]
+                mistakes = tuple(_nearer(one, other, own) for one in error.mistakes)
+                raise DeclarationError(where=error.where, mistakes=mistakes) from error
         return self.merged(other, trail)
 
     def wrong(self, mistakes: Any) -> None:
         """Collect mistakes, each once."""
         self.mistakes += [one for one in dict.fromkeys(mistakes) if one not in self.mistakes]
+
+
+def _nearer(mistake: Mistake, text: str, names: Sequence[str]) -> Mistake:
+    """The mistake with a hint that knows the sessions beside it, where it is about the name."""
+    if mistake.address or not mistake.hint or not re.fullmatch(r"[\w-]+", text):
+        return mistake
+    offered = mistake.hint.removeprefix("did you mean ").removesuffix("?")
+    return replace(mistake, hint=nearest(text, [*names, offered]) or mistake.hint)
 
 
 def _refuse_cycle(address: str, trail: Sequence[str]) -> None:
@@ -418,6 +431,8 @@ class _Reader:
     def optional_groups(self, pyproject: Pyproject | None) -> list[str]:
         """The groups of pyproject.toml that are wanted where they are declared."""
         patterns = self._texts("optional_groups")
+        if has_categories(self.values.get("lock")):
+            return []
         return [
             group
             for group in (pyproject.groups if pyproject is not None else ())
@@ -428,10 +443,15 @@ class _Reader:
     def optional_project(
         self, pyproject: Pyproject | None, has: Callable[[str], bool]
     ) -> dict[str, Any]:
-        """How the project takes part, where there is one; else the files that stand for it."""
+        """How the project takes part, where there is one; else the files that stand for it.
+
+        Beside a lock, which decides, no file does.
+        """
         files = self._texts("optional_requirements")
+        if self.values.get("lock"):
+            files = ()
         kind = self.values.get("optional_project")
-        if kind not in {None, "wheel", "editable", "dependencies"}:
+        if kind not in (None, "wheel", "editable", "dependencies"):  # A list has no hash.
             hint = 'write "wheel", "editable" or "dependencies"'
             self.wrong("optional_project", f"{kind!r} is no way to install a project", hint)
             return {}

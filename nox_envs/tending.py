@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import stat
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,16 +20,20 @@ from nox_envs.looking import measured
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["copied", "orphans", "remove", "things"]
+__all__ = ["copied", "is_gone", "orphans", "remove", "things"]
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
+_LEFT_OVER = "something in it cannot be removed"
 _CAMPAIGNS = "campaigns"
-_NO_CACHES = {_CAMPAIGNS, "slots"}
-"""Slots are empty but for locks, which another nox may hold."""
+_RUN = re.compile(r".+-\d{8}-\d{6}(-\d{1,3})?", re.DOTALL)
+_OF_A_RUN = ("about.json", "journal.jsonl", "report.json")
+"""Files of a campaign, of which each has one."""
+_CACHE = re.compile(r"[a-z]+-v\d+|passes|scratch")
+"""Slots are none: they are empty but for locks, which another nox may hold."""
 
 
 def things(
@@ -36,7 +42,8 @@ def things(
     """All that is ours, and the names of environments that are not.
 
     `cells` are the environments that the noxfile has now. Ours is what carries our stamp, and
-    what lies in our own `cache`.
+    what we have made in our own `cache`, which lies below `environments`: what a link leads to
+    is somebody else's.
     """
     ours, others = _stamped(environments)
     found = [
@@ -50,11 +57,30 @@ def things(
         )
         for path, known in ours.items()
     ]
-    runs = list(_directories(cache / _CAMPAIGNS))
-    buckets = [path for path in _directories(cache) if path.name not in _NO_CACHES]
+    runs = [path for path in _directories(cache / _CAMPAIGNS, below=environments)
+            if _RUN.fullmatch(path.name) and any((path / one).is_file() for one in _OF_A_RUN)]  # fmt: skip
+    buckets = [path for path in _directories(cache, below=environments)
+               if _CACHE.fullmatch(path.name)]  # fmt: skip
     found += [_kept(path, "campaign") for path in runs]
     found += [_kept(path, "cache") for path in buckets]
     return found, [path.name for path in others]
+
+
+def is_gone(project: Path | None) -> bool:
+    """Whether a project is certainly no longer there; None is one that is not known.
+
+    What cannot be asked is not gone; nor is what lies on a drive that may not be mounted.
+    """
+    if project is None:
+        return False
+    try:
+        return not stat.S_ISDIR(project.stat().st_mode)
+    except FileNotFoundError:
+        with contextlib.suppress(OSError):
+            return any(project.parent.iterdir())  # A place to mount something at is empty.
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def copied(place: Path, *, project: Path | None, lock: Path) -> Thing:
@@ -65,7 +91,7 @@ def copied(place: Path, *, project: Path | None, lock: Path) -> Thing:
         kind="copy",
         used=_newest(place),
         size=measured(place),
-        orphaned=project is not None and not project.is_dir(),
+        orphaned=is_gone(project),
         lock=lock,
     )
 
@@ -121,14 +147,16 @@ def _removed(thing: Thing) -> str:
 
     try:
         with FileLock(thing.lock, timeout=0):
-            for path in sorted(thing.path.iterdir()):
+            # What says whose copy it is goes last. The lock stays: another one may wait for it.
+            for path in sorted(thing.path.iterdir(), reverse=True):
                 if path != thing.lock:
                     _files.remove(path)
-        return _removed_now(thing)  # Windows removes no file that is open.
+            left = [path for path in thing.path.iterdir() if path != thing.lock]
     except Timeout:
         return "it is in use"
     except OSError as error:
         return error.strerror or str(error)
+    return _LEFT_OVER if left else ""
 
 
 def _removed_now(thing: Thing) -> str:
@@ -140,13 +168,19 @@ def _removed_now(thing: Thing) -> str:
         _files.remove(thing.path)
     except OSError as error:
         return error.strerror or str(error)
-    return "something in it cannot be removed" if thing.path.exists() else ""
+    return _LEFT_OVER if thing.path.exists() else ""
 
 
-def _directories(path: Path) -> list[Path]:
+def _directories(path: Path, *, below: Path) -> list[Path]:
+    """The directories in one that lies `below` another; none where a link leads to it."""
+    top = below.resolve()
     try:
-        return sorted(one for one in path.iterdir() if one.is_dir() and not one.is_symlink())
-    except OSError:
+        return sorted(
+            one
+            for one in path.iterdir()
+            if one.is_dir() and one.resolve() == top / one.relative_to(below)
+        )
+    except (OSError, ValueError):
         return []
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from nox_envs.cell import environment_name
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -23,6 +25,8 @@ def __dir__() -> list[str]:
 
 
 _POSARGS = re.compile(r"\{posargs(?::(?P<default>[^{}]*))?\}")
+_CONDITION = re.compile(r"(?P<factors>[\w.!{},-]+(?:\s*,\s*[\w.!{},-]+)*)\s*:(?P<space>\s|$)?")
+"""What a line is for: `py311,!cov: `."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,8 @@ class Tox:
     axes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What each factor stands for, by package."""
     commands: tuple[tuple[str, ...], ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    pass_env: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
     @classmethod
@@ -61,13 +67,11 @@ class Tox:
         found = _Deps(frozenset().union(*environments))
         for line in table.get("deps", "").splitlines():
             found.add(line.strip())
-        commands, odd = _tox_commands(table.get("commands", ""))
+        commands, odd = _tox_commands(table.get("commands", ""), found.factors)
         others = [name for name, one in zip(names, split, strict=True) if one not in environments]
         left = [*found.left, *odd, *(f"the environment {name} of tox.ini" for name in others)]
-        if table.get("setenv") or table.get("set_env"):
-            left.append("setenv of tox.ini: write env={...}")
-        if table.get("passenv") or table.get("pass_env"):
-            left.append("passenv of tox.ini: write pass_env=[...], or leave it out")
+        env = _variables(table.get("setenv") or table.get("set_env") or "", left)
+        pass_env = _passed(table.get("passenv") or table.get("pass_env") or "", left)
         pythons = {python for one in environments for python in map(_python, one) if python}
         return cls(
             is_there=True,
@@ -79,6 +83,8 @@ class Tox:
             extras=tuple(_listed(table.get("extras", ""))),
             axes=found.axes(left),
             commands=commands,
+            env=env,
+            pass_env=pass_env,
             left=tuple(left),
         )
 
@@ -107,9 +113,10 @@ class Tox:
 
 
 def _labels(name: str, values: Mapping[str, str]) -> dict[str, str]:
-    """What to call the value of each factor: its version, if that tells them apart."""
+    """What to call the value of each factor: its version, if directories can tell them apart."""
     found = {factor: _label(name, factor, value) for factor, value in values.items()}
-    return found if len(set(found.values())) == len(found) else {one: one for one in values}
+    directories = set(map(environment_name, found.values()))
+    return found if len(directories) == len(found) else {one: one for one in values}
 
 
 def _label(name: str, factor: str, value: str) -> str:
@@ -204,8 +211,10 @@ def _is_requirement(text: str) -> bool:
     return True
 
 
-def _tox_commands(text: str) -> tuple[tuple[tuple[str, ...], ...], list[str]]:
-    """The commands that need nothing of tox, and those that do."""
+def _tox_commands(
+    text: str, factors: Collection[str]
+) -> tuple[tuple[tuple[str, ...], ...], list[str]]:
+    """The commands that need nothing of tox, and those that do, or are not for all of `factors`."""
     found: list[tuple[str, ...]] = []
     left = []
     for line in re.sub(r"\\\s*\n", " ", text).splitlines():
@@ -216,11 +225,47 @@ def _tox_commands(text: str) -> tuple[tuple[tuple[str, ...], ...], list[str]]:
             words = [each for word in _split(plain) for each in _posargs(word)]
         except ValueError:
             words = []
-        if not words or any("{" in word for word in words) or plain[0] in "-!":
+        is_odd = plain[0] in "-!" or _is_conditional(plain, factors)
+        if is_odd or not words or any("{" in word for word in words):
             left.append(f"`{line.strip()}` of tox.ini")
         else:
             found.append(tuple(words))
     return tuple(found), left
+
+
+def _is_conditional(line: str, factors: Collection[str]) -> bool:
+    """Whether a line is only for the environments of some factors, as `cov: coverage erase`."""
+    found = _CONDITION.match(line)
+    if found is None or found["factors"].count("{") != found["factors"].count("}"):
+        return False  # `{posargs: pytest}` is none.
+    named = re.split(r"[\s,!-]+", found["factors"])
+    return found["space"] is not None or set(filter(None, named)) <= set(factors)
+
+
+def _variables(text: str, left: list[str]) -> dict[str, str]:
+    """What `setenv` sets in every environment without asking tox for anything."""
+    found = {}
+    for line in _uncommented(re.sub(r"\\\s*\n\s*", "", text)):
+        match = re.fullmatch(r"([A-Za-z_]\w*)\s*=\s*([^{}\\]*)", line, re.ASCII)
+        if match:
+            found[match[1]] = match[2]
+        else:
+            left.append(f"`{line}` in setenv of tox.ini: write env={{...}}")
+    return found
+
+
+def _passed(text: str, left: list[str]) -> tuple[str, ...]:
+    """The patterns of `passenv`; none where it lets everything through, which is the default."""
+    words = dict.fromkeys(re.findall(r"[^\s,]+", "\n".join(_uncommented(text))))
+    found = [one for one in words if re.fullmatch(r"[\w*?.()-]+", one)]
+    left += [f"`{one}` in passenv of tox.ini: write pass_env=[...]"
+             for one in words if one not in found]  # fmt: skip
+    return () if "*" in found else tuple(found)
+
+
+def _uncommented(text: str) -> list[str]:
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return [line for line in lines if line]
 
 
 def _split(text: str) -> list[str]:

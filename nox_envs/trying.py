@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nox_envs import _files, _process, discover, matrix, settings
 from nox_envs.cell import needs_venv
 from nox_envs.declaration import parse
-from nox_envs.errors import ToolFailed
+from nox_envs.errors import FileMissing, ToolFailed, UsageError
 from nox_envs.gather import Noxfile, read_pyproject
 from nox_envs.provision import Job, provision
 from nox_envs.resolve.requests import COMMAND_LINE
@@ -47,9 +47,26 @@ def declared(
 ) -> Declaration:
     """What some requirements declare; `.` and `.[extra]` are the project of the directory.
 
-    Raises `DeclarationError` with every mistake.
+    Raises `DeclarationError` with every mistake, or what else cannot be meant.
     """
     projects = [match for word in words if (match := _PROJECT.fullmatch(word))]
+    pyproject = read_pyproject(directory)
+    is_there = (pyproject is not None and pyproject.default_kind is not False) or (
+        directory / "setup.py"
+    ).is_file()
+    if projects and not is_there:
+        raise UsageError(
+            problem=f"there is no project in {directory}: no setup.py, and no pyproject.toml that "
+            "declares one",
+            advice=("go to the directory of the project",),
+        )
+    for python in pythons:
+        if not re.search(r"\d|[/\\]", python):
+            hint = f"write its version:   -p {_this()}"
+            raise UsageError(problem=f"there is no Python {python}", advice=(hint,))
+    for file in files:
+        if not (directory / file).exists():
+            raise FileMissing(path=file, asked_by=_SAID_BY)
     options = {
         "python": list(pythons) or [_this()],
         "dependencies": [word for word in words if not _PROJECT.fullmatch(word)],
@@ -63,7 +80,7 @@ def declared(
         "project": None if projects else False,
         "directory": str(directory),
     }
-    return parse("try", options, where=_SAID_BY, pyproject=read_pyproject(directory))
+    return parse("try", options, where=_SAID_BY, pyproject=pyproject)
 
 
 def made(

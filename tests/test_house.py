@@ -96,8 +96,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
             "upgrade.apply", "upgrade.bench", "upgrade.bisection", "upgrade.campaign", "upgrade.candidates", "upgrade.column",
             "upgrade.conduct", "upgrade.drive", "upgrade.findings", "upgrade.floors",
             "upgrade.floors_written", "upgrade.promised", "upgrade.relock",
-            "upgrade.inquest", "upgrade.inquiry", "upgrade.lockfiles", "upgrade.past", "upgrade.quests", "upgrade.records", "upgrade.reuse", "upgrade.states",
-            "upgrade.sweep", "upgrade.threads", "upgrade.trials", "upgrade.work",
+            "upgrade.inquest", "upgrade.lockfiles", "upgrade.past", "upgrade.quests", "upgrade.records", "upgrade.reuse", "upgrade.states",
+            "upgrade.sweep", "upgrade.threads", "upgrade.trials", "upgrade.upgrading", "upgrade.work",
         },
     },
     "8 front doors": {"nox": {"_host", "_loading", "_worker", "campaigning", "on_trial", "running", "sessions", ""}},
@@ -125,7 +125,7 @@ HANDING_ON = {
 WRITERS = {"_files", "install.bytecode", "install.project", "run.tree"}
 READERS = {
     # Streams, bytes for a digest, and the files of others whose encoding has to be found out.
-    "_files", "_processes", "_tool_config", "bundle.packing", "install.check", "install.project",
+    "_files", "_process", "_processes", "_tool_config", "bundle.packing", "install.check", "install.project",
     "install.record", "run.tree", "settings",
 }  # fmt: skip
 HEAVY = {

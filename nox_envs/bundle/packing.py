@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import sys
 import uuid
 import zipfile
@@ -16,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from nox_envs import _files, _process, discover, settings
 from nox_envs.bundle.contents import Packed, documents, lock
-from nox_envs.errors import StaleEnvironment, ToolFailed, WrongEnvironment
+from nox_envs.errors import DiskFull, StaleEnvironment, ToolFailed, WrongEnvironment
 from nox_envs.inside.export import exported
 from nox_envs.install import check, stamp
 from nox_envs.install.project import read_wheel
@@ -81,7 +82,8 @@ def unpack(bundle: Bundle, target: Path, variables: Mapping[str, str]) -> None:
         return
     with _files.scratch("target") as scratch, _appearing(target) as made:
         unpack(bundle, scratch / "site", variables)
-        _zip(scratch / "site", made)
+        with _files.named(target):
+            _zip(scratch / "site", made)
 
 
 @contextlib.contextmanager
@@ -99,6 +101,10 @@ def _appearing(target: Path) -> Iterator[Path]:
             path.rename(target / path.name)
         if not there:
             made.rename(target)
+    except DiskFull as error:
+        if Path(error.path).is_relative_to(made):
+            raise DiskFull(path=str(target)) from error
+        raise
     finally:
         _files.remove(made)
 
@@ -179,6 +185,7 @@ class _Packing:
                        "--wheel-dir", place, "-r", file]  # fmt: skip
             done = _process.run(command, env=env, cwd=scratch)
             if done.returncode != 0:
+                _refuse_full(done, place)
                 refused = _process.Refused("pip", done)
                 raise self.planner.tools.questions.why(refused, gathered) from refused
 
@@ -236,11 +243,18 @@ def _install(bundle: Bundle, place: Path, variables: Mapping[str, str], *options
                    place.absolute()]  # fmt: skip
         done = _process.run(command, env=env, cwd=home)
     if done.returncode != 0:
+        _refuse_full(done, place)
         raise ToolFailed(
             command=f"python {' '.join(['install.py', *options, str(place)])}",
             returncode=done.returncode,
             output=done.output,
         )
+
+
+def _refuse_full(done: _process.Completed, place: Path) -> None:
+    """Raise `DiskFull` where that is why something failed that writes to a place."""
+    if re.search(r"No space left on device|\[Errno 28\]|not enough space on the disk", done.output):
+        raise DiskFull(path=str(_files.fuller(place)))
 
 
 def _compare(bundle: Bundle, interpreter: Interpreter, tolerated: str) -> None:

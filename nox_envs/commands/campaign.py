@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nox_envs import _files, _process, settings
 from nox_envs.called import Called
-from nox_envs.commands.init import found_in
+from nox_envs.commands.init import found_in, not_taken
 from nox_envs.commands.words import encoding, say
 from nox_envs.errors import FileMissing, NoxEnvsError, UsageError
 
@@ -52,6 +52,10 @@ class Asked:
     words: tuple[str, ...]
     """For the campaign, with paths that hold wherever it runs."""
     json: str | None
+    files: tuple[str, ...] = ()
+    """What a glob has found beside directories."""
+    report: str = ""
+    """Where this process wants to have the report, whatever the user has asked for."""
 
 
 def read(words: Sequence[str], *, cwd: Path) -> Asked:
@@ -70,25 +74,39 @@ def read(words: Sequence[str], *, cwd: Path) -> Asked:
             if word in _FOR_NOX:
                 ours[_FOR_NOX[word]] = value
                 continue
-            if word in _WRITTEN and (cwd / value).is_dir():
-                raise UsageError(problem=f"{word} wants a file, and {value} is a directory")
+            if word in _WRITTEN and value != "-":
+                _check_writable(word, value, cwd)
             if word in _WITH_A_PATH:
                 value = _absolute(value, cwd, always=word in _WRITTEN)
             found = value if word == "--json" else found
             others += [word, value]
         elif not word.startswith("-") and ("/" in word or os.sep in word or word in {".", ".."}):
-            if not (cwd / word).is_dir():
-                raise UsageError(problem=f"there is no directory {word}")
             directories.append(word)
         else:
             others.append(word)
+    files = [one for one in directories if (cwd / one).is_file()]
+    if directories and not any((cwd / one).is_dir() for one in directories):
+        raise _no_directory(directories[0])
     return Asked(
         noxfile=ours.get("noxfile"),
         envdir=ours.get("envdir"),
-        directories=tuple(dict.fromkeys(directories)),
+        directories=tuple(one for one in _each_once(directories, cwd) if one not in files),
         words=tuple(others),
         json=found,
+        files=tuple(files),
     )
+
+
+def _each_once(directories: Sequence[str], cwd: Path) -> list[str]:
+    """By the first name that was given to each, for links may lead to one."""
+    found: dict[Path, str] = {}
+    for one in directories:
+        found.setdefault((cwd / one).resolve(), one)
+    return list(found.values())
+
+
+def _no_directory(word: str) -> UsageError:
+    return UsageError(problem=f"there is no directory {word}")
 
 
 def _pieces(word: str) -> list[str]:
@@ -97,6 +115,19 @@ def _pieces(word: str) -> list[str]:
     option, equals, value = word.partition("=")
     known = equals and (option in _FOR_NOX or option in _WITH_A_VALUE)
     return [option, value] if known else [word]
+
+
+def _check_writable(option: str, value: str, cwd: Path) -> None:
+    """Before a campaign has run for an hour: raises `UsageError` where no report can lie."""
+    path = cwd / value
+    if path.is_dir():
+        raise UsageError(problem=f"{option} wants a file, and {value} is a directory")
+    above = next(one for one in path.parents if one.exists())
+    if not above.is_dir():
+        raise UsageError(
+            problem=f"{option} {value} cannot be written: {above} is no directory",
+            advice=("name a file in a directory that is there",),
+        )
 
 
 def _absolute(value: str, cwd: Path, *, always: bool) -> str:
@@ -122,10 +153,13 @@ class Campaign:
             f"would declare; with one, this is `nox -s {self.NAME} -- ... -- COMMAND`. "
             f"The options:   nox-envs {self.NAME} --options"
         )
+        parser.add_argument(
+            "--options", action="store_true", help="show those of the campaign, and run nothing"
+        )
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Run it in each directory; the exit code of nox, the first one that is not 0."""
-        if arguments.words == ["--options"]:
+        if "--options" in arguments.words:
             from nox_envs.upgrade.options import usage  # noqa: PLC0415 - heavy
 
             say(usage(self.NAME, self.NAME, called=Called(by_us=True)))
@@ -133,8 +167,10 @@ class Campaign:
         asked = read(arguments.words, cwd=Path.cwd())
         if asked.noxfile and asked.directories:
             raise UsageError(problem="--noxfile and directories exclude each other")
+        left_out = (f"{one} is no directory, and left out.\n" for one in asked.files)
+        sys.stderr.write("".join(left_out))
         if len(asked.directories) < 2:  # noqa: PLR2004 - several
-            return self._one(Path(*asked.directories), asked, arguments.after)
+            return self._alone(asked, arguments.after)
         if asked.json == "-" or "--markdown" in asked.words:
             raise UsageError(
                 problem="--json - and --markdown are for one directory",
@@ -142,7 +178,21 @@ class Campaign:
             )
         return self._several(asked, arguments.after)
 
+    def _alone(self, asked: Asked, after: list[str] | None) -> int:
+        """The one project; where that fails, a word may have been meant as a directory."""
+        meant = [one for one in asked.words if not one.startswith("-") and Path(one).is_dir()]
+        hints = [f"to ask about the directory:   nox-envs {self.NAME} {one}/" for one in meant]
+        try:
+            code = self._one(Path(*asked.directories), asked, after)
+        except UsageError as error:
+            advice = (*error.advice, *hints)
+            raise UsageError(problem=error.problem, advice=advice) from error
+        if code:
+            sys.stderr.write("".join(f"hint: {one}\n" for one in hints))
+        return code
+
     def _several(self, asked: Asked, after: list[str] | None) -> int:
+        from nox_envs.borrowed import reported  # noqa: PLC0415 - heavy
         from nox_envs.report import blocks  # noqa: PLC0415 - heavy
 
         rows: list[tuple[str, ...]] = []
@@ -160,7 +210,8 @@ class Campaign:
                 each = replace(
                     asked,
                     directories=(name,),
-                    words=(*_without_json(asked.words), "--json", str(file)),
+                    words=tuple(_without_json(asked.words)),
+                    report=str(file),
                 )
                 codes.append(self._attempt(Path(name), each, after))
                 reports[name] = json.loads(_files.read_text(file)) if file.is_file() else None
@@ -170,6 +221,8 @@ class Campaign:
         if asked.json:
             schema = {"schema": "nox-envs.reports/1", "kind": self.NAME, "reports": reports}
             _files.write_text(Path(asked.json), json.dumps(schema, indent=1) + "\n")
+            for name in asked.directories:
+                reported(Path(name), Path(asked.json), variables=os.environ)
         return _INTERRUPTED if self._stopped else next((code for code in codes if code), 0)
 
     def _attempt(self, directory: Path, asked: Asked, after: list[str] | None) -> int:
@@ -189,6 +242,8 @@ class Campaign:
         return code
 
     def _one(self, directory: Path, asked: Asked, after: list[str] | None) -> int:
+        if not directory.is_dir():
+            raise _no_directory(str(directory))
         noxfile = directory / (asked.noxfile or "noxfile.py")
         if noxfile.is_file():
             return self._with(noxfile, asked, after)
@@ -218,6 +273,7 @@ class Campaign:
                 "what to install",
                 advice=("a pyproject.toml, a requirements.txt, a setup.py or a tox.ini would",),
             )
+        sys.stderr.write("".join(f"{line}\n" for line in not_taken(found)))
         there = tuple(one for one in found.pythons if locate(one, os.environ))
         missing = [one for one in found.pythons if one not in there]
         if there and missing:
@@ -225,19 +281,40 @@ class Campaign:
             found = replace(found, pythons=there, classified=False)
         text = noxfile(found, resolved=self.NAME == "floors")
         reports = [Path(one).resolve() for one in _written(asked)]
-        with borrowed(directory, text, variables=os.environ, reports=reports) as copy:
-            called = replace(_called(asked, after), takes_command=True)
+        with (
+            _files.scratch("applied") as scratch,
+            borrowed(directory, text, variables=os.environ, reports=reports) as copy,
+        ):
+            told = scratch / "applied.txt"
+            called = replace(
+                _called(asked, after),
+                takes_command=True,
+                applied=str(told),
+                within=str(copy.copy) if copy.leads_out else "",
+            )
             code = self._nox(copy.noxfile, asked, None, called, NOX_SCRIPT_MODE="none")
             # What a signal has ended may have written half of it.
-            self._tell(copy, applied="--apply" in asked.words and code < _BY_A_SIGNAL)
+            is_whole = told.is_file() and code < _BY_A_SIGNAL
+            self._tell(copy, _files.read_text(told) if is_whole else None, asked)
             return code
 
-    def _tell(self, copy: Borrowed, *, applied: bool) -> None:
-        written = copy.give_back() if applied else ()
+    def _tell(self, copy: Borrowed, applied: str | None, asked: Asked) -> None:
+        """Give back what was `applied` in the copy; only then is it true, and said."""
+        written: tuple[str, ...] = ()
+        if applied is not None:
+            try:
+                written = copy.give_back()
+            except KeyboardInterrupt:
+                sys.stderr.write("Interrupted: nothing was written.\n")
+                raise
+            if any((option, "-") in pairwise(asked.words) for option in _WRITTEN):
+                sys.stderr.write(settings.redact(applied, os.environ))
+            else:
+                say(applied)
         place = copy.noxfile.parent
         lines = [
             *(f"{one} is written." for one in written),
-            f"`.nox` lies in {place}.",
+            f"Environments and reports: {place / '.nox'}",
         ]
         sys.stderr.write("".join(f"{line}\n" for line in lines))
 
@@ -275,7 +352,7 @@ def _called(asked: Asked, after: list[str] | None) -> Called:
         *(["--envdir", asked.envdir] if asked.envdir else []),
         *asked.directories,
     ]
-    return Called(by_us=True, place=tuple(words), after=tuple(after or ()))
+    return Called(by_us=True, place=tuple(words), after=tuple(after or ()), report=asked.report)
 
 
 def _without_json(words: Sequence[str]) -> list[str]:

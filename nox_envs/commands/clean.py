@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nox_envs import _loading
 from nox_envs.commands.words import encoding, say, say_json
+from nox_envs.errors import UsageError
 from nox_envs.inside.cleaning import Wish, parse_size
 from nox_envs.options import parse_duration
 
@@ -25,10 +26,12 @@ def __dir__() -> list[str]:
 
 
 NAME = "clean"
+_NOXFILE = "noxfile.py"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is to go; without any of it, environments whose cell or project is gone."""
+    parser.set_defaults(noxfile=None)  # One that was named has to be there.
     parser.add_argument(
         "--orphaned", action="store_true",
         help="environments whose cell the noxfile no longer has, and copies of projects that are "
@@ -45,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--caches",
         action="store_true",
-        help="campaigns, caches and copies of projects without a noxfile, too",
+        help="campaigns and caches too; with --all, an age or a size also copies of projects "
+        "without a noxfile, whichever they are",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -57,12 +61,20 @@ def run(arguments: argparse.Namespace) -> int:
     from nox_envs.borrowed import left  # noqa: PLC0415 - heavy
     from nox_envs.inside.cleaning import Cleaned, chosen  # noqa: PLC0415 - with the others
 
+    wish = _wish(arguments)
+    places = left(os.environ)
+    is_about_copies = bool(places) and not _has_noxfile(arguments)
+    if is_about_copies and arguments.all and not arguments.caches:
+        raise UsageError(
+            problem="there is no noxfile.py here, so --all means the copies of all projects",
+            advice=("if that is meant:   nox-envs clean --all --caches",),
+        )
+    found, foreign = ([], []) if is_about_copies else _of_noxfile(arguments)
+    # To measure one takes a while.
     copies = [tending.copied(one.place, project=one.project, lock=one.lock)
-              for one in left(os.environ)]  # fmt: skip
-    found, foreign = ([], []) if copies and not _has_noxfile(arguments) else _of_noxfile(arguments)
-    there = [*found, *copies]
-    doomed = chosen(there, _wish(arguments))
-    kept = len(there) - len(doomed)
+              for one in places if _may_go(wish) or tending.is_gone(one.project)]  # fmt: skip
+    doomed = chosen([*found, *copies], wish)
+    kept = len(found) + len(places) - len(doomed)
     cleaned = Cleaned(doomed=doomed, kept=kept, foreign=foreign, done=False)
     if not arguments.dry_run and doomed:
         if not _is_wanted(cleaned, arguments):
@@ -74,13 +86,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _has_noxfile(arguments: argparse.Namespace) -> bool:
     """Whether there is one, or the user has named one."""
-    return arguments.noxfile != "noxfile.py" or Path(arguments.noxfile).is_file()
+    return arguments.noxfile is not None or Path(_NOXFILE).is_file()
+
+
+def _may_go(wish: Wish) -> bool:
+    """Whether copies of projects that are there may go, too."""
+    has_limit = wish.older_than is not None or wish.at_most is not None
+    return wish.caches and (wish.everything or has_limit)
 
 
 def _of_noxfile(arguments: argparse.Namespace) -> tuple[list[Thing], list[str]]:
     from nox_envs import tending  # noqa: PLC0415 - heavy
 
-    loaded = _loading.load(arguments.noxfile, arguments.envdir)
+    loaded = _loading.load(arguments.noxfile or _NOXFILE, arguments.envdir)
     cells = {one.environment for one in loaded.cells}
     return tending.things(loaded.environments, loaded.cache, cells)
 

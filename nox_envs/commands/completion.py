@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nox_envs.commands.campaign import CAMPAIGNS
 from nox_envs.commands.words import say, say_json
-from nox_envs.inside.completion import SHELLS, Words, options_of, script
-from nox_envs.inside.export import FORMATS
+from nox_envs.inside.completion import SHELLS, read, script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from nox_envs.inside.completion import Value
+    from nox_envs.inside.completion import Words
+    from nox_envs.upgrade.options import Kind
 
 __all__ = ["NAME", "add_arguments", "run", "words_of"]
 
@@ -26,34 +27,6 @@ def __dir__() -> list[str]:
 
 NAME = "completion"
 _CELLS = "--cells"
-_VALUES: Mapping[str, Value] = {
-    "--at-most": "text",
-    "--command": "text",
-    "--envdir": "directory",
-    "--format": ("pylock", *FORMATS),
-    "--noxfile": "file",
-    "--older-than": "text",
-    "--output": "directory",
-    "--python": "text",
-    "--requirements": "file",
-    "--shell": "text",
-    "--target": "file",
-}
-"""What options of the commands take, where they take something."""
-_SHORT = {
-    "--command": "-c", "--noxfile": "-f", "--output": "-o", "--python": "-p",
-    "--requirements": "-r", "--yes": "-y",
-}  # fmt: skip
-_TAKES: Mapping[str, tuple[Value, ...]] = {
-    "bundle": ("cell",),
-    "completion": (SHELLS,),
-    "diff": ("cell or file", "cell or file"),
-    "export": ("cell",),
-    "shell": ("cell",),
-    "show": ("cell",),
-    "try": ("file",),
-}
-"""What their words are that are no options."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,35 +49,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def words_of(commands: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, Words]:
-    """What may follow each command; `commands` have their help, and their long options."""
-    campaigns = {one.NAME for one in CAMPAIGNS}
-    return {
-        name: _campaign(name, text, options) if name in campaigns else _plain(name, text, options)
-        for name, (text, options) in commands.items()
-    }
+def words_of(commands: Mapping[str, argparse.ArgumentParser]) -> dict[str, Words]:
+    """What may follow each command."""
+    from nox_envs.upgrade.options import actions  # noqa: PLC0415 - heavy
 
-
-def _plain(name: str, text: str, options: Sequence[str]) -> Words:
-    found: dict[str, Value] = {}
-    for option in options:
-        if option == _CELLS:
-            continue
-        value = _VALUES.get(option, "flag")
-        found |= {_SHORT[option]: value} if option in _SHORT else {}
-        found[option] = value
-    takes = _TAKES.get(name, ())
-    return Words(help=text, options=found, takes=takes, repeats=name == "try")
-
-
-def _campaign(name: str, text: str, options: Sequence[str]) -> Words:
-    """Its options are those of its session, and ours."""
-    from nox_envs.upgrade.options import usage  # noqa: PLC0415 - heavy
-
-    ours = _plain(name, text, [*options, "--options"])
-    kind = next(one.NAME for one in CAMPAIGNS if name == one.NAME)
-    found = {**ours.options, **options_of(usage(name, kind))}
-    return Words(help=text, options=found, takes=("directory",), repeats=True)
+    kinds: dict[str, Kind] = {one.NAME: one.NAME for one in CAMPAIGNS}
+    found = {}
+    for name, parser in commands.items():
+        # There is no public way to the options of a parser.
+        own = read(parser._actions, help=parser.description or "")  # noqa: SLF001
+        if name in kinds:
+            # What its session takes are options; directories are what we make of its words.
+            theirs = read(actions(kinds[name])).options
+            options = {**own.options, **theirs}
+            own = replace(own, options=options, takes=("directory",), repeats=True)
+        found[name] = own
+    return found
 
 
 def _name_cells(noxfile: str, envdir: str | None) -> None:

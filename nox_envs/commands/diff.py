@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nox_envs import _loading
 from nox_envs.commands.words import encoding, say, say_json
-from nox_envs.errors import UsageError
+from nox_envs.errors import FileMissing, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +25,7 @@ def __dir__() -> list[str]:
 
 
 NAME = "diff"
+_FILES = (".txt", ".toml", ".in", ".lock")
 _WHAT = "a cell, a pylock.toml, a freeze, the directory of a run, or one of its trials: RUN:t4"
 
 
@@ -63,6 +64,8 @@ def _side(word: str, load: Callable[[], Loaded]) -> Side:
             side = comparing.of_run(path.parent, path.name)
         if side is not None:
             return side
+    if path.suffix in _FILES or ("/" in word and "(" not in word):
+        raise FileMissing(path=word, asked_by=f"nox-envs {NAME}")
     loaded = load()
     side = comparing.of_run(loaded.cache / "campaigns", word)
     if side is None:

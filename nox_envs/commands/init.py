@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nox_envs.starting import Start
 
-__all__ = ["NAME", "add_arguments", "found_in", "run"]
+__all__ = ["NAME", "add_arguments", "found_in", "not_taken", "run"]
 
 
 def __dir__() -> list[str]:
@@ -99,7 +99,12 @@ def _told(found: Start) -> list[str]:
     """What it comes from, and what the user has to look at."""
     where = ", ".join(found.taken) or "nothing: this directory says neither packages nor Pythons"
     return ["", f"Found in {where}." if found.taken else f"Found {where}.",
-            *(f"Not taken over: {one}." for one in found.left)]  # fmt: skip
+            *not_taken(found)]  # fmt: skip
+
+
+def not_taken(found: Start) -> list[str]:
+    """What was seen and has no counterpart in a declaration, a line each."""
+    return [f"Not taken over: {one}." for one in found.left]
 
 
 def _is_wanted(path: Path, arguments: argparse.Namespace) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nox_envs import _files, _loading, _process, settings
@@ -12,7 +14,6 @@ from nox_envs.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from nox_envs._loading import DeclaredCell
 
@@ -48,6 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     changes = _changes(one, directory)
     variables = shell_of(one.environment, os.environ, changes)
     program = arguments.shell or shells.shell_of(os.environ, platform=sys.platform)
+    # What is no plain name is looked for from where it is started.
+    named = program if Path(program).name == program else directory / program
+    if shutil.which(named, path=variables.get("PATH")) is None:
+        hint = "name one that is there:   --shell PROGRAM"
+        raise UsageError(problem=f"there is no shell {program}", advice=(hint,))
     with _files.scratch("shell") as place:
         if arguments.command is not None:
             command = shells.with_command(program, arguments.command)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 import sys
 import time
 import uuid
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-__all__ = ["NAME", "RUNS", "add_arguments", "run"]
+__all__ = ["NAME", "RUNS", "add_arguments", "command_after", "run"]
 
 
 def __dir__() -> list[str]:
@@ -30,6 +32,8 @@ def __dir__() -> list[str]:
 NAME = "try"
 RUNS = True
 _NOT_FOUND = 127
+_COMMAND = re.compile(r"(?:python|pypy)[\d.]*|.*\.py", re.DOTALL)
+"""What is no package, but a command whose `--` was left out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run it; the exit code of the command, or the first one that is not 0."""
     from nox_envs import trying  # noqa: PLC0415 - heavy
 
+    if arguments.after is None:
+        _refuse_commands(arguments.requirement)
     command = arguments.after or ["python"]
     pythons = list(dict.fromkeys(arguments.python))
     declaration = trying.declared(
@@ -101,6 +107,21 @@ def run(arguments: argparse.Namespace) -> int:
     if code == _NOT_FOUND:
         sys.stderr.write(f"nox-envs: {command[0]} ended with 127: is there such a command?\n")
     return code
+
+
+def command_after(words: Sequence[str]) -> str:
+    """The hint that shows where a command begins among the words that follow `try`."""
+    at = next((n for n, word in enumerate(words) if _COMMAND.fullmatch(word)), None)
+    meant = "... -- COMMAND"
+    if at is not None:
+        meant = f"{shlex.join(words[:at])} -- {shlex.join(words[at:])}".lstrip()
+    return f"a command follows --:   nox-envs {NAME} {meant}"
+
+
+def _refuse_commands(words: Sequence[str]) -> None:
+    named = next((word for word in words if _COMMAND.fullmatch(word)), None)
+    if named is not None:
+        raise UsageError(problem=f"{named} is no requirement", advice=(command_after(words),))
 
 
 def _found(command: Sequence[str], variables: Mapping[str, str]) -> list[str]:

@@ -145,9 +145,11 @@ def _is_meant(one: Thing, wish: Wish, now: datetime) -> bool:
 
 
 def parse_size(text: str) -> int | None:
-    """`500 MB`, `2GB`, `0`, in bytes; None for anything else."""
+    """`500 MB`, `2GB`, `0`, in bytes; None for anything else, a number without a unit among it."""
     match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*([KMGT]?B?)\s*", text.upper(), re.ASCII)
     if match is None:
         return None
+    if not match[2] and float(match[1]):
+        return None  # 2 what? Megabytes are seldom meant where bytes would be taken.
     unit = match[2] if match[2] in _UNITS else f"{match[2]}B"
     return int(float(match[1]) * _UNITS[unit])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import argparse
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from nox_envs.inside.shells import quoted_for_fish, quoted_for_powershell
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["SHELLS", "Shell", "Value", "Words", "options_of", "script"]
+__all__ = ["SHELLS", "Shell", "Value", "Words", "read", "script"]
 
 
 def __dir__() -> list[str]:
@@ -25,8 +25,19 @@ SHELLS: tuple[Shell, ...] = ("bash", "fish", "powershell", "zsh")
 Value = Literal["cell", "cell or file", "directory", "file", "flag", "text"] | tuple[str, ...]
 """What a word is; `flag` is said of an option without a value, several words are a choice."""
 
-_OPTION = re.compile(r"^  (--[\w-]+)(?: ([^\s,]\S*))?", re.MULTILINE)
-_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_VALUES: Mapping[str, Value] = {
+    "A": "cell or file",
+    "B": "cell or file",
+    "CELL": "cell",
+    "CELL|AXIS=VALUE": "cell",
+    "DIR": "directory",
+    "DIR|FILE.zip": "file",
+    "FILE": "file",
+    "FILE|-": "file",
+    "REQUIREMENT": "file",
+    "STATE": "file",
+}
+"""What a word is, by what the help calls it; all others are text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +68,24 @@ class Words:
         return sum(one in {"cell", "cell or file"} for one in self.takes)
 
 
-def options_of(usage: str) -> dict[str, Value]:
-    """The options that a text of help lists, and what they take."""
-    found: dict[str, Value] = {}
-    for option, value in _OPTION.findall(_COLOUR.sub("", usage)):
-        if value.startswith("{"):
-            found[option] = tuple(value.strip("{}").split(","))
-        elif value.startswith("FILE"):
-            found[option] = "file"
-        elif value.startswith("CELL"):
-            found[option] = "cell"
-        else:
-            found[option] = "text" if value else "flag"
-    return found
+def read(actions: Iterable[argparse.Action], *, help: str = "") -> Words:  # noqa: A002 - as there
+    """What a parser lets follow a command. Some of it is no word for users."""
+    shown = [one for one in actions if one.help != argparse.SUPPRESS]
+    places = [one for one in shown if not one.option_strings]
+    return Words(
+        help=help,
+        options={name: _value(one) for one in shown for name in one.option_strings if name != "-h"},
+        takes=tuple(map(_value, places)),
+        repeats=any(one.nargs == "*" for one in places),
+    )
+
+
+def _value(action: argparse.Action) -> Value:
+    if action.nargs == 0:
+        return "flag"
+    if action.choices is not None:
+        return tuple(action.choices)
+    return _VALUES.get(str(action.metavar), "text")
 
 
 def script(shell: Shell, commands: Mapping[str, Words]) -> str:
@@ -443,7 +459,11 @@ Register-ArgumentCompleter -Native -CommandName 'nox-envs', 'nox-envs.exe' -Scri
     $words = @(
         $ast.CommandElements |
             Where-Object { $_.Extent.EndOffset -lt $cursor } |
-            ForEach-Object { $_.Extent.Text.Trim("'") -replace "''", "'" }
+            ForEach-Object {
+                # A word without its quotes, of whichever kind they are.
+                $is_text = $_ -is [System.Management.Automation.Language.StringConstantExpressionAst]
+                if ($is_text) { $_.Value } else { $_.Extent.Text }
+            }
     )
     $typed = $word.TrimStart("'", '"') -replace "''", "'"
     $command = $words[1]

@@ -11,9 +11,17 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["Change", "Difference", "Side", "compared", "pins_of_freeze", "pins_of_lock"]
+__all__ = [
+    "Change",
+    "Difference",
+    "Side",
+    "compared",
+    "pins_of_freeze",
+    "pins_of_lock",
+    "projects_of_lock",
+]
 
 
 def __dir__() -> list[str]:
@@ -29,6 +37,8 @@ class Side:
     pins: Mapping[str, str]
     """By normalized name; what has no version, of a commit say, has an empty one."""
     python: str = ""
+    projects: Collection[str] = ()
+    """Those that are built from a directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +94,21 @@ class Difference:
 
 
 def compared(first: Side, second: Side) -> Difference:
-    """Every package that one of them does not have, or has in another version, by name."""
+    """Every package that one of them does not have, or has in another version, by name.
+
+    A lock that people share says no version of a local project: that is no difference.
+    """
+    projects = set(first.projects) & set(second.projects)
     names = sorted(first.pins.keys() | second.pins.keys())
     changes = [
         Change(name=name, before=first.pins.get(name), after=second.pins.get(name))
         for name in names
         if name not in first.pins
         or name not in second.pins
-        or not _equal(first.pins[name], second.pins[name])
+        or not (
+            _equal(first.pins[name], second.pins[name])
+            or (name in projects and not (first.pins[name] and second.pins[name]))
+        )
     ]
     return Difference(first=first, second=second, changes=changes)
 
@@ -114,6 +131,11 @@ def pins_of_lock(data: Mapping[str, Any]) -> dict[str, str]:
         if version not in found.setdefault(str(package.name), []):
             found[package.name].append(version)
     return {name: ", ".join(versions) for name, versions in found.items()}
+
+
+def projects_of_lock(data: Mapping[str, Any]) -> frozenset[str]:
+    """The packages of a PEP 751 document that are built from a directory."""
+    return frozenset(str(one.name) for one in Pylock.from_dict(data).packages if one.directory)
 
 
 def pins_of_freeze(text: str) -> dict[str, str]:

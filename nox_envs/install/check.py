@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
     from nox_envs.interpreter import Interpreter
 
-__all__ = ["Installed", "differences", "installed", "is_pinned", "missing_files", "requires"]
+__all__ = [
+    "Installed",
+    "differences",
+    "installed",
+    "installed_in",
+    "is_pinned",
+    "missing_files",
+    "requires",
+]
 
 
 def __dir__() -> list[str]:
@@ -44,11 +52,14 @@ class Installed:
 
 def installed(interpreter: Interpreter) -> tuple[Installed, ...]:
     """Every distribution in the environment's site-packages, sorted by name."""
+    return installed_in((interpreter.platlib, interpreter.purelib))
+
+
+def installed_in(directories: Iterable[Path]) -> tuple[Installed, ...]:
+    """Every distribution in some directories, sorted by name."""
     found = []
     # `lib64` may be a link to `lib`.
-    places = {
-        os.path.realpath(place): place for place in (interpreter.platlib, interpreter.purelib)
-    }
+    places = {os.path.realpath(place): place for place in directories}
     for directory in places.values():
         try:
             entries = sorted(entry.name for entry in os.scandir(directory))

@@ -200,6 +200,8 @@ class _Words:
         """What to write, where the sentence says it."""
         if not (self._is_one and one.requirement) or _is_plain(one):
             return ""
+        if one.declared:
+            return f" {self.show(one.declared)}{self._files()} leaves that out already."
         return f" Put{self._files()}: {self.show(one.requirement)}"
 
     def _no_failure(self, one: Bisected) -> str:
@@ -257,9 +259,26 @@ class _Words:
             command = self.view.command(self.session, self.report.package, "--good", "VERSION")
             head = "Name a release that works"
             yield Paragraph(head=head, rest=f": {command}", tests=one.failing)
-        elif one.status == "no-failure" and self.view.commands.culprit:
+        elif one.unmatched:
+            yield from self._unmatched(one, on)
+        elif one.status == "no-failure" and not _passes_now(one) and self.view.commands.culprit:
             command = self.view.command(self.view.commands.culprit)
             yield Paragraph(head=f"Who else breaks you{on}?", rest=f" {command}", tests={})
+
+    def _unmatched(self, one: Bisected, on: str) -> Iterator[Paragraph]:
+        """How it fails where `--match` describes nothing of it, and how to ask about that."""
+        good = one.releases[0] if one.releases else one.current
+        ends = [] if good == one.current else ["--good", good]
+        command = self.view.command(self.session, self.report.package, *ends)
+        yield Paragraph(
+            head=f"{self.name} fails{on}, but not as --match says",
+            rest=".",
+            tests=one.failing,
+            log=self.view.path(one.log),
+            excerpt=one.excerpt,
+            lines=(f"To follow any failure:   {command}",),
+            trials=one.trials,
+        )
 
     def _failures(self, names: tuple[str, ...]) -> Iterator[Paragraph]:
         """One paragraph for each way to fail."""
@@ -367,15 +386,20 @@ class _Words:
         if self.report.status in {"interrupted", "error"}:
             return
         found = {
-            names: one.requirement
+            names: (one.requirement, one.declared)
             for names in self.groups
             if (one := self._of(names)).requirement and not (self._is_one and not _is_plain(one))
         }
-        for requirement in dict.fromkeys(found.values()):
-            names = [name for group, put in found.items() if put == requirement for name in group]
+        for put in dict.fromkeys(found.values()):
+            names = [name for group, other in found.items() if other == put for name in group]
             on = "" if len(set(found.values())) == 1 else f" on {self.view.where(names)}"
-            where = f"{self._files()}{on}"
-            yield f"Until then{where and ','}{where}:   {self.show(requirement)}"
+            requirement, declared = map(self.show, put)
+            if declared:
+                kept_to = f"{declared}{self._files()} keeps to that already"
+                yield f"Until then{on and ','}{on}:   {requirement}; {kept_to}"
+            else:
+                where = f"{self._files()}{on}"
+                yield f"Until then{where and ','}{where}:   {requirement}"
 
     def _files(self) -> str:
         return f" in {self.view.named(self.report.files)}" if self.report.files else ""
@@ -387,7 +411,7 @@ def _answer(one: Bisected) -> tuple[object, ...]:
     ends = one.last_good, one.first_bad, one.fixed_in, one.unknown, one.bad_ranges
     reason = one.reason if one.status in {"all-bad", "inconclusive"} else ""
     moved = tuple(sorted(one.moved.items()))
-    line = one.requirement, _since(one)
+    line = one.requirement, one.declared, _since(one)
     return one.status, one.current, ends, newest, line, moved, one.blame, reason
 
 
@@ -399,6 +423,11 @@ def _since(one: Bisected) -> str | None:
     low, high = one.bad_ranges[0]
     inside = one.releases[at[low] : at[high] + 1] if {low, high} <= at.keys() else ()
     return next((release for release in inside if one.tested.get(release) == "bad"), None)
+
+
+def _passes_now(one: Bisected) -> bool:
+    """Whether there is nobody else to be looked for."""
+    return one.tested.get(one.current) == "good"
 
 
 def _is_plain(one: Bisected) -> bool:

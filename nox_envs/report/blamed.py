@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
+from nox_envs.outcome import Outcome
 from nox_envs.report import page
 from nox_envs.report.columns import folded
 from nox_envs.report.document import document
@@ -29,6 +31,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_RED = {Outcome.FAIL, Outcome.TIMEOUT}
 _MOST_NAMED = 4
 _MOST_INNOCENT = 8
 
@@ -69,6 +72,7 @@ def _blamed(one: Blamed) -> dict[str, Any]:
         "culprits": [_guilty(each) for each in one.culprits],
         "cure": dict(one.cure),
         "innocent": list(one.innocent),
+        "doubt": one.doubt,
         "reason": one.reason,
         "failing": dict(one.failing),
         "log": one.log,
@@ -105,8 +109,8 @@ def _agreed(result: Mapping[str, Blamed]) -> Blamed | None:
 def _answer(one: Blamed) -> tuple[object, ...]:
     """Equal where one answer speaks for both."""
     culprits = tuple(replace(each, evidence=(), reason="") for each in one.culprits)
-    reason = "" if one.status == "found" else one.reason
-    return one.status, culprits, tuple(sorted(one.cure.items())), reason
+    why = ("", "") if one.status == "found" else (one.doubt, one.reason)
+    return one.status, culprits, tuple(sorted(one.cure.items())), why
 
 
 class _Words:
@@ -128,6 +132,7 @@ class _Words:
         """Columns that have the same answer."""
         self.good, self.bad = show(report.good), show(report.bad)
         self._most_innocent = innocent
+        self._session = self.view.commands.culprit or "culprit"
 
     def page(self) -> Page:
         return Page(
@@ -156,7 +161,7 @@ class _Words:
     # -- the first line
 
     def _headline(self) -> Iterator[str]:
-        stopped = page.unanswered(self.view, self.view.commands.culprit or "culprit")
+        stopped = page.unanswered(self.view, self._session)
         if stopped or not self.groups:
             yield stopped or "Cannot tell: nothing was tested."
             return
@@ -180,6 +185,9 @@ class _Words:
                 return f"Cannot tell: the tests fail already with {self.good} ({said}){log}"
             case _ if not one.differing:
                 return f"No release is to blame: nothing changed since {self.good} {where}."
+            case _ if one.doubt:
+                doubt = ended(f"Cannot tell who is to blame {where}: {self.show(one.doubt)}")
+                return f"{doubt} {self._differing(one)}."
             case _:
                 return f"Cannot tell who is to blame ({said}). {self._differing(one)}."
 
@@ -247,13 +255,19 @@ class _Words:
         one = self.report.result[names[0]]
         on = "" if self._is_one else f" on {self.view.where(names)}"
         for place, guilty in enumerate(one.culprits):
-            yield self._about(one, guilty, on, is_first=not place)
+            yield self._about(one, guilty, names, is_first=not place)
         if one.culprits:
             yield from self._cure(one, on)
         elif one.failing:
             verb = "fails" if len(one.failing) == 1 else "fail"
             head = f"{count(len(one.failing), 'test')} {verb}{on}"
             yield Paragraph(head=head, rest=".", tests=one.failing, log=self.view.path(one.log))
+        elif one.doubt and one.reason:
+            rest = ended(f": {self.show(one.reason)}")
+            log = self.view.path(one.log)
+            yield Paragraph(head=f"{self.bad} fails{on}", rest=rest, tests={}, log=log)
+        if one.status == "inconclusive" and one.differing:
+            yield self._next(one, names)
         shown = [self.show(each) for each in one.innocent]
         listed = some(shown, most=self._most_innocent or len(shown))
         if one.status == "found":
@@ -264,7 +278,59 @@ class _Words:
         elif shown:
             yield Paragraph(head=f"Changed and innocent{on}", rest=f": {listed}.", tests={})
 
-    def _about(self, one: Blamed, guilty: Guilty, on: str, *, is_first: bool) -> Paragraph:
+    def _next(self, one: Blamed, names: tuple[str, ...]) -> Paragraph:
+        """Where to look, though nobody is proven to be guilty."""
+        on = "" if self._is_one else f" on {self.view.where(names)}"
+        red = [
+            trial for trial in self.report.trials
+            if trial.cell in names and trial.outcome in _RED and 0 < len(trial.changes) < one.differing
+        ]  # fmt: skip
+        least = min(red, key=lambda trial: len(trial.changes), default=None)
+        if least is None or len(least.changes) > _MOST_NAMED:
+            command = self.view.command(self._session, "--good", "STATE")
+            head = f"A later state that worked leaves less to look at{on}"
+            return Paragraph(head=head, rest=f": {command}", tests={})
+        reason = least.failure.exception if least.failure else least.reason
+        changed = joined(moves(least.changes, self.show))
+        alone = "alone" if len(least.changes) == 1 else "and nothing else"
+        command = ""
+        for name, (before, after) in least.changes.items() if len(least.changes) == 1 else ():
+            command = self._bisect(name, before, after, names)
+        return Paragraph(
+            head=f"It fails{on} with {changed} {alone}",
+            rest=ended(f" ({self.show(least.id)}){f': {self.show(reason)}' if reason else ''}"),
+            tests={},
+            log=self.view.path(least.log),
+            lines=(f"Which release did it?   {command}",) if command else (),
+            trials=(least.id,),
+        )
+
+    def _bisect(
+        self, name: str, before: str | None, after: str | None, names: tuple[str, ...]
+    ) -> str:
+        """How to find the release between two; empty where a bisection cannot look for it.
+
+        It takes the present release for the good one, and the newest for the bad one.
+        """
+        if not self.view.commands.bisect or before is None or after is None:
+            return ""
+        try:
+            is_newer, is_stable = Version(before) < Version(after), not Version(after).is_prerelease
+        except InvalidVersion:
+            return ""
+        if not is_newer:
+            return ""
+        words = [name, "--good", before]
+        if not is_stable or self.report.bad.partition(" ")[0] != "now":
+            words += ["--bad", after]
+        if not self._is_one:
+            words += [word for column in names for word in ("--only", column)]
+        return self.view.command(self.view.commands.bisect, *words)
+
+    def _about(
+        self, one: Blamed, guilty: Guilty, names: tuple[str, ...], *, is_first: bool
+    ) -> Paragraph:
+        on = "" if self._is_one else f" on {self.view.where(names)}"
         what = self._changed(guilty)
         reason = guilty.reason or ("" if one.failing or not is_first else one.reason)
         why = f": {self.show(reason)}" if reason else ""
@@ -275,8 +341,7 @@ class _Words:
             lines.append(f"Only together with {self.view.named(guilty.partners)}.")
         if guilty.first_bad:
             lines.append(f"The first bad release is {self.show(guilty.first_bad)}.")
-        elif self.view.commands.bisect and guilty.before and guilty.after:
-            command = self.view.command(self.view.commands.bisect, guilty.name)
+        elif command := self._bisect(guilty.name, guilty.before, guilty.after, names):
             lines.append(f"Which release did it?   {command}")
         if guilty.evidence:
             lines.append(f"Proven by {self._evidence(guilty)}.")

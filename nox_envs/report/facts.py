@@ -195,6 +195,8 @@ class UpgradeReport(Report):
     """Why a column was not tried to its end: `--max-trials 9 were used up`."""
     words: tuple[str, ...] = ()
     """What narrows or steers it on the command line, to be repeated where it is written down."""
+    uncommitted: tuple[str, ...] = ()
+    """Files with changes that are not committed, for which `--apply` refuses."""
 
 
 # -- bisect
@@ -226,6 +228,8 @@ class Bisected:
     newest: Newest | None = None
     requirement: str = ""
     """The line to paste: `werkzeug<3`, `setuptools!=78.0.1`."""
+    declared: str = ""
+    """What is declared already, where it admits nothing that is bad: `werkzeug==2.2.3`."""
     releases: tuple[str, ...] = ()
     """All that came into question, the oldest first."""
     tested: Mapping[str, Literal["good", "bad", "other", "unknown"]] = field(default_factory=dict)
@@ -234,6 +238,8 @@ class Bisected:
     """When a release was uploaded (`2026-11-21`), where the index tells."""
     moved: Changes = field(default_factory=dict)
     """What else the first bad release moved."""
+    unmatched: bool = False
+    """Whether runs failed, but none of them as `--match` says."""
     blame: Literal["package", "company", ""] = ""
     """Whether the package itself or what moved with it breaks; empty where nothing moved, or
     where that cannot be told apart."""
@@ -288,6 +294,8 @@ class FloorsReport(Report):
 
     floors: Mapping[str, tuple[Floor, ...]]
     """By column, sorted by name."""
+    words: tuple[str, ...] = ()
+    """What narrows or steers it on the command line, to be repeated where it is written down."""
 
 
 # -- culprit
@@ -321,6 +329,8 @@ class Blamed:
     status: Literal["found", "no-failure", "all-bad", "inconclusive"]
     differing: int
     """How many packages differ between the two states."""
+    doubt: str = ""
+    """One line: why it is inconclusive."""
     culprits: tuple[Guilty, ...] = ()
     cure: Mapping[str, str | None] = field(default_factory=dict)
     """The releases that have to come back for it to pass."""

@@ -14,7 +14,7 @@ from nox_envs.report.escape import inline, plain
 from nox_envs.report.headline import why_red
 from nox_envs.report.marks import LONGEST
 from nox_envs.report.page import Grid, Page
-from nox_envs.report.paragraphs import Paragraph, kept
+from nox_envs.report.paragraphs import Paragraph, failing_before, kept
 from nox_envs.report.view import Commands, View
 from nox_envs.report.words import count, ended, joined, some
 
@@ -123,7 +123,11 @@ class _Words:
             headline=page.opening(self.view, list(self._headline())),
             asked=page.asked(self.view),
             grid=self._grid(full=full),
-            paragraphs=(*self._paragraphs(), *kept(self.view)),
+            paragraphs=(
+                *self._paragraphs(),
+                *failing_before(self.view, "lower bounds were"),
+                *kept(self.view),
+            ),
             last=tuple(self._last()),
             place=self.show(self.report.directory) if self.report.directory else "",
         )
@@ -147,7 +151,7 @@ class _Words:
             yield self._all_hold()
 
     def _all_hold(self) -> str:
-        on = f"on {self.view.where(self._asked(self.bounded))}"
+        on = f"on {self.view.where(self._asked(self.bounded))}{self._apart}"
         total = len(self.bounded)
         reached = total - len(self.raised)
         if not self.raised:
@@ -161,6 +165,11 @@ class _Words:
         if not reached:
             return f"Your lower bounds were not put to the proof: {never} {on}."
         return f"Your lower bounds hold as far as they can be reached {on}: {never}."
+
+    @property
+    def _apart(self) -> str:
+        known = {test for base in self.report.baseline.values() for test in base.known_failures}
+        return f", apart from {count(len(known), 'test')} that failed before" if known else ""
 
     def _some_false(self) -> str:
         total, wrong = len(self.bounded), len(self.false)
@@ -277,12 +286,16 @@ class _Words:
     def _about(self, name: str, kind: _Kind) -> Iterator[Paragraph]:
         """One paragraph for each of the reasons."""
         found = {column: one for column, one in self.grid[name].items() if _kind(one) == kind}
-        for names in folded({column: (_claim(one), one.reason) for column, one in found.items()}):
+        groups = folded({column: (_claim(one), one.reason) for column, one in found.items()})
+        puts = [self._put(found[names[0]]) for names in groups]
+        for place, names in enumerate(groups):
             floor = found[names[0]]
             on = self._on(names, name)
-            yield self._false(floor, on) if kind == "fails" else self._raised(floor, on)
+            # The same line to write is said once, behind all that asks for it.
+            put = () if puts[place] in puts[place + 1 :] else puts[place]
+            yield self._false(floor, on, put) if kind == "fails" else self._raised(floor, on, put)
 
-    def _false(self, floor: Floor, on: str) -> Paragraph:
+    def _false(self, floor: Floor, on: str, put: tuple[str, ...]) -> Paragraph:
         trials = {trial.id: trial for trial in self.report.trials}
         shown = [trials[one] for one in floor.trials if one in trials]
         failed = next((one for one in shown if one.failure), None)
@@ -301,12 +314,12 @@ class _Words:
             rest=f"{why}{lowest}.",
             tests=failure.tests if failure else {},
             log=self.view.path(failed.log) if failed else "",
-            lines=self._put(floor),
+            lines=put,
             trials=floor.trials,
             excerpt=failure.excerpt if failure else "",
         )
 
-    def _raised(self, floor: Floor, on: str) -> Paragraph:
+    def _raised(self, floor: Floor, on: str, put: tuple[str, ...]) -> Paragraph:
         installed = f"{self.show(floor.installed)} was installed" if floor.installed else ""
         why = self.show(floor.reason) if floor.reason else ""
         if floor.raised_by:
@@ -317,7 +330,7 @@ class _Words:
             head=f"{self._bound(floor)} is never reached{on}",
             rest=ended(f": {'; '.join(filter(None, [why, installed]))}"),
             tests={},
-            lines=self._put(floor),
+            lines=put,
             trials=floor.trials,
         )
 
@@ -383,7 +396,9 @@ class _Words:
         files = [self.show(file) for file in self.report.files if not file.endswith(".py")]
         if offered and files and self.report.status not in {"interrupted", "error"}:
             which = "it" if len({floor.name for floor in offered}) == 1 else "them"
-            yield f"Add --apply to write {which} to {joined(files)}; nothing is tested again."
+            yield f"Write {which} to {joined(files)} (uses this result, tests nothing again):"
+            session = self.view.commands.floors or "floors"
+            yield f"  {self.view.command(session, '--apply', *self.report.words)}"
 
     # -- how things are named
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nox_envs.report.view import UpgradeView, View
 
 
-__all__ = ["Paragraph", "kept", "paragraphs"]
+__all__ = ["Paragraph", "failing_before", "kept", "paragraphs"]
 
 
 def __dir__() -> list[str]:
@@ -57,7 +57,7 @@ def paragraphs(view: UpgradeView) -> list[Paragraph]:
     said = [one for candidate in candidates for one in _about(view, candidate)]
     for verdict, words in _GROUPED.items():
         said += _grouped(view, verdict, words)
-    return [*said, *_cut_short(view), *_no_answers(view), *_failing_before(view), *_afresh(view),
+    return [*said, *_cut_short(view), *_no_answers(view), *failing_before(view, "the upgrades were"), *_afresh(view),
             *_lifted(view), *kept(view)]  # fmt: skip
 
 
@@ -226,7 +226,8 @@ def _cut_short(view: UpgradeView) -> list[Paragraph]:
     ]
 
 
-def _failing_before(view: UpgradeView) -> list[Paragraph]:
+def failing_before(view: View[Report], judged: str) -> list[Paragraph]:
+    """The tests that fail already, and so were left out of account; `judged` is a subject."""
     known = {
         name: base.known_failures
         for name, base in view.report.baseline.items()
@@ -235,7 +236,7 @@ def _failing_before(view: UpgradeView) -> list[Paragraph]:
     return [
         Paragraph(
             head=f"{_fail_already(known[names[0]])}{view.on(names)}",
-            rest="; the upgrades were judged by the others.",
+            rest=f"; {judged} judged by the others.",
             tests=dict.fromkeys(known[names[0]], ""),
             log=view.path(view.report.baseline[names[0]].log),
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
 
 from nox_envs.outcome import Verdict
 from nox_envs.report.columns import folded
@@ -11,7 +14,7 @@ from nox_envs.report.escape import plain
 from nox_envs.report.headline import body, headline, lenient, title
 from nox_envs.report.paragraphs import paragraphs
 from nox_envs.report.view import Commands, UpgradeView
-from nox_envs.report.words import some
+from nox_envs.report.words import count, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +34,7 @@ _MOST_COLUMNS = 6
 _MOST_SAFE_ROWS = 12
 _MOST_PLACES = 8
 _MOST_LINES = 12
+_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +211,13 @@ def _command(view: UpgradeView, option: str) -> str:
     return plain(called.line(view.commands.upgrade, option, *view.report.words))
 
 
+def _has_a_line_for_each(view: UpgradeView) -> bool:
+    """Whether nothing is taken that the user's files admit already."""
+    names = (_NAME.match(one.after) for one in view.report.lines)
+    changing = {canonicalize_name(match[0]) for match in names if match}
+    return changing.issuperset(canonicalize_name(one.name) for one in view.taken)
+
+
 def _apply(view: UpgradeView) -> tuple[str, tuple[str, ...]] | None:
     if not view.taken or view.report.status in {"interrupted", "error"}:
         return None
@@ -222,6 +233,13 @@ def _apply(view: UpgradeView) -> tuple[str, tuple[str, ...]] | None:
         lines = "   ".join(map(view.show, pins))
         text = f"Write {which} where {declared} declared, {where}:   {lines}"
         return (text, ()) if places else None
-    files = view.named(view.report.files)
-    what = f"Write {which} to {files} (uses this result, tests nothing again):"
+    changing = {one.place.partition(":")[0] for one in view.report.lines}
+    files = view.named([one for one in view.report.files if one in changing] or view.report.files)
+    if view.report.lines and len(view.taken) > 1 and not _has_a_line_for_each(view):
+        total = len(view.report.lines)
+        have = "has" if total == 1 else "have"
+        which = f"the {count(total, 'line')} that {have} to change"
+    first = view.named(view.report.uncommitted)
+    but = f"; commit {first} first, or add --force" if first else ""
+    what = f"Write {which} to {files} (uses this result, tests nothing again{but}):"
     return what, (_command(view, "--apply"),)

@@ -8,7 +8,7 @@ what does not exist is told with the nearest that does.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -102,6 +102,8 @@ def explain(
     error = explainer.error()
     if error is None:
         return failed
+    if isinstance(error, IndexUnreachable):
+        error = replace(error, tool=tool)
     error.__cause__ = failed
     return error
 

@@ -30,6 +30,8 @@ def __dir__() -> list[str]:
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _NESTED = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}
+_CHECKOUT = re.compile(r"^(?:git|hg|svn|bzr)\+[^\s#]+#(?P<fragment>\S+)(?P<marker>\s+;.*)?$")
+"""What `pip freeze` writes for an editable checkout: `git+https://host/b.git@SHA#egg=b`."""
 _PATH = re.compile(r"^(?P<path>[^\[]+?)(?:\[(?P<extras>[^\]]*)\])?$")
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
 _IGNORED = frozenset({"--require-hashes", "--prefer-binary", "--use-feature"})
@@ -158,7 +160,7 @@ class _Reader:
     def _requirement(
         self, line: str, origin: Origin, *, path: Path, constraint: bool, editable: bool = False
     ) -> Contents:
-        line, hashes = _split_hashes(line)
+        line, hashes = _split_hashes(_with_name(line))
         # `x-1-py3-none-any.whl` could be the name of a package, too.
         local = _local(line, origin, path.parent, editable=editable)
         if local is not None and constraint:
@@ -227,6 +229,18 @@ def _split_hashes(line: str) -> tuple[str, frozenset[str]]:
     requirement, *options = re.split(r"\s+--hash[=\s]", line)
     hashes = {option.strip().removeprefix("sha256:") for option in options}
     return requirement.strip(), frozenset(hashes)
+
+
+def _with_name(line: str) -> str:
+    """A checkout that names its package in the fragment only, as PEP 508 has it."""
+    found = _CHECKOUT.match(line)
+    parts = [one.partition("=") for one in found["fragment"].split("&")] if found else []
+    name = next((value for key, _, value in parts if key == "egg"), "")
+    if found is None or not name:
+        return line
+    url = line[: found.start("fragment") - 1]
+    others = "&".join(f"{key}={value}" for key, _, value in parts if key != "egg")
+    return f"{unquote(name)} @ {url}{'#' * bool(others)}{others}{found['marker'] or ''}"
 
 
 def _sources(option: str, value: str, directory: Path) -> Sources | None:

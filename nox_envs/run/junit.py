@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["failures"]
+__all__ = ["failures", "passed"]
 
 
 def __dir__() -> list[str]:
@@ -30,6 +30,27 @@ def failures(text: str) -> Mapping[str, str] | None:
     `tests/test_a.py` for a module that could not be collected. A file of the family xunit2
     does not say where the module ends and the classes begin: a name in capitals is a class.
     """
+    root = _root(text)
+    if root is None:
+        return None
+    found: dict[str, str] = {}
+    for case in root.iter("testcase"):
+        for said in _failed(case):
+            found.setdefault(_id(case), _line(said))
+    return found
+
+
+def passed(text: str) -> int:
+    """How many tests passed; none where the file cannot be read."""
+    root = _root(text)
+    cases = () if root is None else root.iter("testcase")
+    return sum(not any(child.tag in _NO_PASS for child in case) for case in cases)
+
+
+_NO_PASS = {"failure", "error", "skipped"}
+
+
+def _root(text: str) -> ET.Element | None:
     # pytest declares no document type, and entities that expand without end need one.
     if "<!DOCTYPE" in text:
         return None
@@ -37,13 +58,7 @@ def failures(text: str) -> Mapping[str, str] | None:
         root = ET.fromstring(text)  # noqa: S314 - see above
     except (ET.ParseError, ValueError):
         return None
-    if root.tag not in {"testsuites", "testsuite"}:
-        return None
-    found: dict[str, str] = {}
-    for case in root.iter("testcase"):
-        for said in _failed(case):
-            found.setdefault(_id(case), _line(said))
-    return found
+    return root if root.tag in {"testsuites", "testsuite"} else None
 
 
 def _failed(case: ET.Element) -> Iterator[ET.Element]:

@@ -14,7 +14,7 @@ from nox_envs import _process
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["again", "copy", "digest", "is_changed", "root"]
+__all__ = ["again", "copy", "detach", "digest", "is_changed", "root"]
 
 
 def __dir__() -> list[str]:
@@ -62,6 +62,56 @@ def root(source: Path, *, env: Mapping[str, str]) -> Path:
 def again(snapshot: Path, target: Path) -> None:
     """Another copy of a copy, links and all."""
     shutil.copytree(snapshot, target, symlinks=True, dirs_exist_ok=True)
+
+
+_MOST_LINKED = 1 << 20
+"""Bytes of a file that is no part of the tree: more than that is data."""
+
+
+def detach(copied: Path, source: Path, *, env: Mapping[str, str]) -> bool:
+    """Have what links of a copy lead to lie in the copy, so that nobody writes elsewhere.
+
+    A link into `source`, of which it is the copy, leads into the copy instead; what is a file
+    elsewhere is copied. Says whether links are left that lead out: to directories, and to data.
+    """
+    copied, source = copied.resolve(), source.resolve()
+    changed, leads_out = [], False
+    for link in list(_links(copied)):
+        try:
+            place = link.resolve()
+            inside = copied / place.relative_to(source) if place.is_relative_to(source) else place
+            if place.is_relative_to(copied) or not place.exists():
+                continue
+            if inside != place and inside.exists():
+                link.unlink()
+                link.symlink_to(
+                    os.path.relpath(inside, link.parent), target_is_directory=inside.is_dir()
+                )
+            elif place.is_file() and place.stat().st_size <= _MOST_LINKED:
+                content = place.read_bytes()
+                link.unlink()
+                link.write_bytes(content)
+                shutil.copymode(place, link)
+            else:
+                leads_out = True
+                continue
+        except (OSError, RuntimeError):  # A loop; what must not be read.
+            leads_out = True
+            continue
+        changed.append(link.relative_to(copied).as_posix())
+    if changed and (copied / ".git").is_dir():  # For git it is the link that it was.
+        words = ["git", "update-index", "-z", "--skip-worktree", "--stdin"]
+        for name in changed:  # One that git does not know ends it.
+            _process.run(words, env=dict(env), cwd=copied, stdin=f"{name}\0")
+    return leads_out
+
+
+def _links(directory: Path) -> Iterator[Path]:
+    for place, subdirectories, files in os.walk(directory):
+        subdirectories[:] = [name for name in subdirectories if name not in _SKIPPED]
+        for name in (*subdirectories, *files):
+            if (Path(place) / name).is_symlink():
+                yield Path(place) / name
 
 
 def _share_repository(source: Path, target: Path, env: Mapping[str, str]) -> None:

@@ -72,6 +72,8 @@ class Ran:
     reason: str
     seconds: float
     failure: Failure | None = None
+    passed_tests: int = 0
+    """How many tests passed, where it failed and pytest told."""
     modules: tuple[str, ...] = ()
     """Top-level modules that the failure points at, the most suspicious first."""
     looked_up: frozenset[str] | None = None
@@ -124,9 +126,8 @@ def run(start: Start) -> Ran:
         return Ran(
             outcome=outcome, reason=reason, seconds=seconds, looked_up=looked_up, result=result
         )
-    tests = None
-    if start.junit.exists():
-        tests = junit.failures(_files.read_text(start.junit))
+    told = _files.read_text(start.junit) if start.junit.exists() else ""
+    tests = junit.failures(told)
     if tests is not None:
         # What XML escapes, no secret is recognised in.
         tests = {_clean(start, name): _clean(start, said) for name, said in tests.items()}
@@ -135,6 +136,7 @@ def run(start: Start) -> Ran:
         reason=reason,
         seconds=seconds,
         failure=read_failure(text, tests=tests, exit_code=process.returncode),
+        passed_tests=junit.passed(told),
         modules=modules(text),
         looked_up=looked_up,
         result=result,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nox_envs.upgrade.edits import Edit, Edited
     from nox_envs.upgrade.proven import Proven
 
-__all__ = ["Applied", "apply", "refuse_uncommitted"]
+__all__ = ["Applied", "apply", "refuse_uncommitted", "uncommitted"]
 
 
 def __dir__() -> list[str]:
@@ -126,10 +126,7 @@ def _texts(columns: Sequence[Column], base: Path) -> dict[str, str]:
     for column in columns:
         for requests in column.declared.values():
             for request in requests:
-                file = request.origin.file
-                path = base / file
-                if file == "pyproject.toml":
-                    path = column.gathered.directory / file
+                path = base / request.origin.file
                 name = os.path.relpath(path.resolve(), base.resolve()).replace(os.sep, "/")
                 if path.suffix not in {".py", ".lock"} and path.is_file():
                     found[name] = _files.read_exactly(path)
@@ -153,7 +150,8 @@ def _edited(columns: Sequence[Column], texts: Mapping[str, str], proven: Proven)
             proven.pins,
             extras={extra for one in declarations for extra in one.extras},
             groups={group for one in declarations for group in one.groups},
-            sessions={one.name for one in declarations if one.is_declared_in(name)},
+            sessions={(one.name, key) for one in declarations for key in one.asked_in(name)},
+            project=any(column.is_its_project(name) for column in columns),
             applies=is_meant,
         )
         for name, text in texts.items()
@@ -242,9 +240,14 @@ def _refuse(
         )
 
 
+def uncommitted(base: Path, names: Sequence[str], variables: Mapping[str, str]) -> list[str]:
+    """Those of these files in which git knows of changes."""
+    return [name for name in names if tree.is_changed(base / name, env=variables)]
+
+
 def refuse_uncommitted(base: Path, names: Sequence[str], variables: Mapping[str, str]) -> None:
     """Raise `NotApplied` where git knows of changes in one of these files."""
-    changed = [name for name in names if tree.is_changed(base / name, env=variables)]
+    changed = uncommitted(base, names, variables)
     if changed:
         raise NotApplied(
             reason="there are changes that are not committed",

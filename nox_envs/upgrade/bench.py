@@ -494,22 +494,39 @@ class Bench:
         return bool(failure and failure.tests and result.shown and not result.shown.is_stopping)
 
     def know_failures(self, *results: Result) -> None:
-        """Take tests that fail each time, as it stands now, for known."""
-        if all(one.outcome is Outcome.FAIL and self.names_tests(one) for one in results):
+        """Take tests that fail each time, as it stands now, for known, if others can decide."""
+        if all(
+            one.outcome is Outcome.FAIL
+            and self.names_tests(one)
+            and one.shown is not None
+            and one.shown.passed_tests
+            for one in results
+        ):
             tests = [set(one.shown.trial.failure.tests) for one in results
                      if one.shown and one.shown.trial.failure]  # fmt: skip
             self.known_failures = frozenset(set.intersection(*tests))
             self._baseline_seconds = max(one.shown.seconds for one in results if one.shown)
 
     def accepts(self, result: Result) -> Result:
-        """The same; a pass where only tests fail that fail as it stands now."""
+        """The same; a pass where only tests fail that fail as it stands now.
+
+        Where others fail as well, they are the reason.
+        """
         shown = result.shown
-        if result.outcome is not Outcome.FAIL or shown is None or not self.known_failures:
+        failure = shown.trial.failure if shown else None
+        if result.outcome is not Outcome.FAIL or failure is None or not self.known_failures:
             return result
-        tests = set(shown.trial.failure.tests) if shown.trial.failure else set()
-        if not tests or shown.is_stopping or not tests <= self.known_failures:
+        new = {name: said for name, said in failure.tests.items()
+               if name not in self.known_failures}  # fmt: skip
+        if shown is None or not failure.tests or shown.is_stopping:
             return result
-        return replace(result, outcome=Outcome.PASS)
+        if not new:
+            return replace(result, outcome=Outcome.PASS)
+        if failure.exception in new.values():
+            return result
+        said = next(filter(None, new.values()), failure.exception)
+        failure = replace(failure, exception=said, excerpt=said)
+        return replace(result, shown=replace(shown, trial=replace(shown.trial, failure=failure)))
 
     def _resolve(self, pins: Pins, *, keep: bool = True) -> Lock:
         if not pins and keep:
@@ -588,11 +605,8 @@ def held_at(
 ) -> dict[NormalizedName, SpecifierSet]:
     """Where what is held stays on a column: within its limit, or where it is."""
     pins = column.current.pins
-    there = {name: pins[name] for name in hold if name in pins}
-    return {
-        name: hold[name] or _exactly(version)
-        for name, version in there.items() if version is not None
-    }  # fmt: skip
+    there = {name: version for name in hold if (version := pins.get(name)) is not None}
+    return {name: hold[name] or _exactly(version) for name, version in there.items()}
 
 
 def unknown_hold(hold: Collection[NormalizedName], columns: Iterable[Column]) -> UsageError | None:

@@ -241,7 +241,8 @@ class _Mind:
                 yield tuple(self._again(at) for at in wanted)
             self.seen.seek(*range(good, bad + 1))
         if self.seen.example is None:
-            self.status = "no-failure"
+            # Other failures than the one that was named do not say that all is well.
+            self.status = "inconclusive" if self.seen.is_any_red else "no-failure"
             return
         yield from self._narrow()
         if self.seen.ranges and last not in self.seen.runs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -20,10 +21,11 @@ from nox_envs.errors import (
 )
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Bisected, BisectReport, Newest
+from nox_envs.report.words import count
 from nox_envs.resolve.index import NotThere, Unreachable
 from nox_envs.upgrade.bench import Bench, held_at, near, unknown_hold
 from nox_envs.upgrade.bisect import Ask, Bisect
-from nox_envs.upgrade.inquiry import Driven
+from nox_envs.upgrade.campaign import Driven
 from nox_envs.upgrade.quests import Result, SetQuest, Want
 from nox_envs.upgrade.search import Answer
 
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 
     from nox_envs.report.facts import Status
     from nox_envs.resolve.index import Releases
+    from nox_envs.upgrade.campaign import Assignment
     from nox_envs.upgrade.column import Column
-    from nox_envs.upgrade.inquiry import Assignment
 
 __all__ = ["BisectQuest", "Bisection"]
 
@@ -251,10 +253,11 @@ class Bisection(Driven[_Line]):
 
     def _tell_opening(self) -> None:
         for name, line in self.lines.items():
-            newer = sum(line.good < each <= line.bad for each in line.versions)
+            inside = sum(each <= line.bad for each in line.versions)
+            newer = len(line.versions) - inside
             self._say(
                 f"{name}: {self._name} {line.current} is yours; from {line.good} to {line.bad} "
-                f"{newer} release{'s' if newer != 1 else ''}."
+                f"{inside} releases{f', and {newer} newer' if newer else ''}."
             )
 
     # -- what is held
@@ -363,12 +366,22 @@ class Bisection(Driven[_Line]):
         first_bad = search.first_bad
         deciding = quest.results.get(first_bad or line.good, [])
         failed = next((one for one in deciding if one.outcome is not Outcome.PASS), None)
+        unmatched = _unmatched(quest) if self.options.match else []
+        if unmatched:
+            failed = unmatched[0]
         why = line.hindered.get(line.bad, "")
         untested = why and f"{line.bad} was not tested: {why}"
         trial = failed.shown.trial if failed and failed.shown else None
         failure = trial.failure if trial else None
         newest = search.newest
         found = first_bad is not None and search.status in {"found", "hole"}
+        requirement = (
+            search.requirement(str(self._name), line.current)
+            if found and self._blame(line) != "company" else ""
+        )  # fmt: skip
+        why = _disagree(search) if search.disagreeing and not found else _reason(failed)
+        if unmatched:
+            why = _no_match(self.options.match or "", unmatched)
         return Bisected(
             status=search.status,
             current=str(line.current),
@@ -382,8 +395,8 @@ class Bisection(Driven[_Line]):
                 outcome=newest.outcome,
                 same_signature=None if newest.outcome is Outcome.PASS else newest.same_signature,
             ),
-            requirement=search.requirement(str(self._name), line.current)
-            if found and self._blame(line) != "company" else "",
+            requirement=requirement,
+            declared=_keeping(requirement, line),
             releases=tuple(str(one) for one in line.versions),
             tested={
                 str(version): self._seen(search, results)
@@ -393,8 +406,8 @@ class Bisection(Driven[_Line]):
                    if version in set(line.versions)},
             moved=dict(_moved(deciding)) if found else {},
             blame=self._blame(line),
-            reason=_disagree(search) if search.disagreeing and not found
-            else _reason(failed) or ("" if found else untested),
+            unmatched=bool(unmatched),
+            reason=why or ("" if found else untested),
             failing=dict(failure.tests) if failure else {},
             excerpt=failure.excerpt if failure else "",
             log=trial.log if trial else "",
@@ -456,6 +469,39 @@ def _reason(result: Result | None) -> str:
         return ""
     failure = result.shown.trial.failure if result.shown else None
     return failure.exception if failure and failure.exception else result.reason
+
+
+def _unmatched(quest: BisectQuest) -> list[Result]:
+    """The runs that failed, the newest release first, where none of them failed as it should."""
+    search = quest.search
+    if not search.done or search.status != "inconclusive" or search.disagreeing:
+        return []
+    newest = sorted(quest.results.items(), reverse=True)
+    red = [one for _, results in newest for one in results if one.outcome in _RED]
+    return [] if any(one.signature == _SOUGHT for one in red) else red
+
+
+def _no_match(pattern: str, red: Sequence[Result]) -> str:
+    """As `no failure matches 'nope'; 5 runs failed otherwise: ImportError: x`."""
+    ways = list(dict.fromkeys(filter(None, map(_reason, red))))
+    more = f" (and in {len(ways) - 1} other way{'s' * (len(ways) > 2)})" if ways[1:] else ""  # noqa: PLR2004
+    how = f": {ways[0]}{more}" if ways else ""
+    return f"no failure matches {pattern!r}; {count(len(red), 'run')} failed otherwise{how}"
+
+
+def _keeping(requirement: str, line: _Line) -> str:
+    """What is declared already, where that admits no release that a requirement leaves out."""
+    if not requirement:
+        return ""
+    wanted = Requirement(requirement).specifier
+    out = [each for each in line.versions if not wanted.contains(each, prereleases=True)]
+    for request in line.bench.column.declared.get(line.name, ()):
+        own = request.requirement.specifier
+        if own and not any(own.contains(each, prereleases=True) for each in out):
+            # As people write it: from below.
+            parts = sorted(map(str, own), key=lambda one: one[0] in "<!")
+            return f"{request.requirement.name}{','.join(parts)}"
+    return ""
 
 
 def _disagree(search: Bisect) -> str:

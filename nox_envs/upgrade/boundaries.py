@@ -120,6 +120,11 @@ class Boundaries:
         return len(kinds) == 1 and seen[kinds[0]] == 1
 
     @property
+    def is_any_red(self) -> bool:
+        """Whether any run failed, in whatever way."""
+        return any(_kind(answer) for runs in self.runs.values() for answer in runs)
+
+    @property
     def mixed(self) -> list[int]:
         """Those that passed and failed."""
         return [at for at in sorted(self.runs) if self.passes(at) and self.failures(at)]

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, NormalizedName, parse_wheel_filename
 
 from nox_envs.outcome import Verdict
-from nox_envs.resolve.requests import Origin, Request
+from nox_envs.resolve.requests import COMMAND_LINE, Origin, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -193,7 +193,7 @@ def rewritten(
             found.append(replace(request, requirement=changed, hashes=frozenset()))
         else:
             found.append(request)
-    origin = Origin(file="the command line", line=None, text="")
+    origin = Origin(file=COMMAND_LINE, line=None, text="")
     found += [
         Request(requirement=Requirement(f"{name}{specifier}"), origin=origin, constraint=True)
         for name, specifier in wanted.items()

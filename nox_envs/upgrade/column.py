@@ -8,7 +8,8 @@ import itertools
 import sys
 import uuid
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,11 @@ class Column:
         ]
         return len(pins) * 2 > len(asked)
 
+    def is_its_project(self, file: str) -> bool:
+        """Whether a file, relative to the noxfile, is the pyproject.toml of its directory."""
+        path = self.place.noxfile.path.parent / file
+        return path.name == "pyproject.toml" and path.parent.resolve() == self.gathered.directory
+
     def resolve(
         self,
         wanted: Mapping[NormalizedName, SpecifierSet],
@@ -156,6 +162,19 @@ class Column:
             prerelease=prerelease or self.gathered.wanted.prerelease,
             uploaded_before=instant(self.gathered.wanted.exclude_newer),
         )
+
+    def within(
+        self, limits: Mapping[NormalizedName, SpecifierSet]
+    ) -> dict[NormalizedName, SpecifierSet]:
+        """What to ask of packages that are to stay within limits, besides what is declared."""
+        return {
+            name: reduce(
+                and_,
+                (request.requirement.specifier for request in self.declared.get(name, ())),
+                limit,
+            )
+            for name, limit in limits.items()
+        }
 
     def given_wheels(self) -> tuple[GivenWheel, ...]:
         """The local projects, as a trial is told of them."""

@@ -11,7 +11,6 @@ import time
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,12 @@ from nox_envs._tree import Stop, Stopped, Tree
 from nox_envs.errors import NoxEnvsError
 from nox_envs.planning import relative
 from nox_envs.report import as_json, as_markdown
+from nox_envs.report.facts import UpgradeReport
 from nox_envs.report.progress import Board, tried, written_into
 from nox_envs.report.view import Commands
 from nox_envs.run import tree
-from nox_envs.upgrade.apply import Applied, apply, refuse_uncommitted
-from nox_envs.upgrade.inquiry import Assignment
+from nox_envs.upgrade.apply import Applied, apply, refuse_uncommitted, uncommitted
+from nox_envs.upgrade.campaign import Assignment
 from nox_envs.upgrade.records import Record, Records, running
 from nox_envs.upgrade.threads import calm
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from nox_envs.outcome import Changes
     from nox_envs.report.facts import Report
+    from nox_envs.upgrade.campaign import Campaign
     from nox_envs.upgrade.column import Place
-    from nox_envs.upgrade.inquiry import Inquiry
     from nox_envs.upgrade.options import CampaignOptions, Kind
 
 __all__ = ["Conduct", "Conducted"]
@@ -124,6 +124,9 @@ class Conduct:
                 "kept": dict(trials.kept),
             }
             found = campaign.report(header, interrupted=stopped is not None)
+            if isinstance(found, UpgradeReport) and found.files:
+                changed = uncommitted(self.base, self._editable, self.variables)
+                found = replace(found, uncommitted=tuple(changed))
             errors: dict[str, NoxEnvsError] = {str(e): e for e in campaign.failed.values()}
             try:
                 self._write(found, directory)
@@ -133,7 +136,7 @@ class Conduct:
 
     def _once(
         self, place: Workplace, board: Board, *, inside: Path | None = None
-    ) -> tuple[Inquiry, Trials, Stop | None]:
+    ) -> tuple[Campaign, Trials, Stop | None]:
         """Run it; what the journal knows is not run again."""
         trials = Trials(
             place,
@@ -144,7 +147,7 @@ class Conduct:
             ended=board.finished,
             inside=inside,
         )
-        campaign = _inquiry(self.kind)(
+        campaign = _class_of(self.kind)(
             Assignment(
                 places=tuple(self.places),
                 options=self.options,
@@ -154,7 +157,7 @@ class Conduct:
             )
         )
         try:
-            stopped = self._guarded(campaign, place.stop)
+            stopped = _guarded(campaign.run, place.stop)
         finally:
             place.stop.set()
             campaign.close()
@@ -176,26 +179,42 @@ class Conduct:
     def refuse_uncommitted(self) -> None:
         """Raise `NotApplied` for changes in files that may have to be edited."""
         if not self.options.force:
-            names = [
-                _joined(place.declaration.directory, name)
-                for place in self.places
-                for name in (
-                    *place.declaration.requirements, *place.declaration.constraints,
-                    "pyproject.toml",
-                )
-            ]  # fmt: skip
-            refuse_uncommitted(self.base, list(dict.fromkeys(names)), self.variables)
+            refuse_uncommitted(self.base, self._editable, self.variables)
+
+    @property
+    def _editable(self) -> list[str]:
+        """The files that may have to be edited."""
+        names = [
+            _joined(place.declaration.directory, name)
+            for place in self.places
+            for name in (
+                *place.declaration.requirements, *place.declaration.constraints, "pyproject.toml",
+            )
+        ]  # fmt: skip
+        return list(dict.fromkeys(names))
 
     def apply(self, record: Record) -> Applied:
-        """Write what was proven to the user's files; raises a `NoxEnvsError`."""
-        return apply(
-            record.proven,
-            [place for place in self.places if place.name in record.proven.environments],
-            cache=self.cache,
-            variables=self.variables,
-            write=not self.options.dry_run,
-            force=self.options.force,
+        """Write what was proven to the user's files; raises a `NoxEnvsError`.
+
+        Where a signal comes meanwhile, all is as it was, and `KeyboardInterrupt` is raised.
+        """
+        done: list[Applied] = []
+        stopped = _guarded(
+            lambda: done.append(
+                apply(
+                    record.proven,
+                    [place for place in self.places if place.name in record.proven.environments],
+                    cache=self.cache,
+                    variables=self.variables,
+                    write=not self.options.dry_run,
+                    force=self.options.force,
+                )
+            ),
+            threading.Event(),
         )
+        if stopped is not None:
+            raise KeyboardInterrupt(stopped.value)
+        return done[0]
 
     @property
     def records(self) -> Records:
@@ -302,45 +321,54 @@ class Conduct:
             forks=forks,
         )
 
-    def _tried(self, campaign: Inquiry, cell: str, changes: Changes) -> str:
+    def _tried(self, campaign: Campaign, cell: str, changes: Changes) -> str:
         label = "" if changes else campaign.unchanged(cell)
         return label or ("" if self.kind == "matrix" else tried(changes))
 
     def _clean(self, line: str) -> None:
         self.say(settings.redact(line, self.variables))
 
-    @staticmethod
-    def _guarded(campaign: Inquiry, stop: threading.Event) -> Stop | None:
-        """Run the phases; a signal ends every trial with all that it started."""
-        guard = Tree(timeout=None, die_with_parent=False, tag=uuid.uuid4().hex, leave_nothing=True)
-        failure: BaseException | None = None
-        with contextlib.suppress(Stopped), guard:
-            try:
-                with calm():
-                    campaign.run()
-            except BaseException as error:  # noqa: BLE001 - raised again below
-                failure = error
-            finally:
-                stop.set()
-        if guard.stop is None and failure is not None:
-            raise failure
-        return guard.stop
+
+def _guarded(work: Callable[[], object], stop: threading.Event) -> Stop | None:
+    """Do something; a signal leaves it, and ends every trial with all that it started."""
+    guard = Tree(timeout=None, die_with_parent=False, tag=uuid.uuid4().hex, leave_nothing=True)
+    failure: BaseException | None = None
+    with contextlib.suppress(Stopped), guard:
+        try:
+            with calm():
+                work()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failure = error
+        finally:
+            stop.set()
+    if guard.stop is None and failure is not None:
+        raise failure
+    return guard.stop
 
 
-_INQUIRIES: Mapping[Kind, tuple[str, str]] = {
-    "matrix": ("sweep", "Sweep"),
-    "upgrade": ("campaign", "Campaign"),
-    "bisect": ("bisection", "Bisection"),
-    "floors": ("floors", "Floors"),
-    "culprit": ("inquest", "Inquest"),
-}
+def _class_of(kind: Kind) -> type[Campaign]:
+    """The modules of the others are not imported."""
+    match kind:
+        case "matrix":
+            from nox_envs.upgrade.sweep import Sweep  # noqa: PLC0415 - only what is asked for
 
+            return Sweep
+        case "upgrade":
+            from nox_envs.upgrade.upgrading import Upgrade  # noqa: PLC0415 - only what is asked for
 
-def _inquiry(kind: Kind) -> type[Inquiry]:
-    """The class of a campaign; the modules of the others are not imported."""
-    module, name = _INQUIRIES[kind]
-    found: type[Inquiry] = getattr(import_module(f"nox_envs.upgrade.{module}"), name)
-    return found
+            return Upgrade
+        case "bisect":
+            from nox_envs.upgrade.bisection import Bisection  # noqa: PLC0415 - only what is asked for
+
+            return Bisection
+        case "floors":
+            from nox_envs.upgrade.floors import Floors  # noqa: PLC0415 - only what is asked for
+
+            return Floors
+        case _:
+            from nox_envs.upgrade.inquest import Inquest  # noqa: PLC0415 - only what is asked for
+
+            return Inquest
 
 
 def _digest(facts: Sequence[Any]) -> str:

@@ -55,6 +55,7 @@ class Culprit:
     ) -> None:
         self._names = tuple(dict.fromkeys(differing))
         self._proofs = proofs
+        self._max_trials = max_trials
         self._mind = _Mind(self._names, None, proofs=proofs)
         self._closures: Closures | None = None
         self._rounds = Rounds[Ask](
@@ -167,6 +168,15 @@ class Culprit:
         """Members of the cure that nothing shows to be guilty, nor to need one that is."""
         return self._mind.unproven
 
+    @property
+    def doubt(self) -> str:
+        """One line: why it is inconclusive; empty where it is not."""
+        if self.status != "inconclusive":
+            return ""
+        if self.exhausted:
+            return f"--max-trials {self._max_trials} were used up"
+        return self._mind.doubt if self.done else "it was not run to its end"
+
 
 class _Mind:
     """The steps of the search, for one worker."""
@@ -189,6 +199,30 @@ class _Mind:
     @property
     def own_failure(self) -> str | None:
         return self.tally.failure(self._b)
+
+    @property
+    def doubt(self) -> str:
+        """At the end: what keeps it from an answer."""
+        tally = self.tally
+        for end, what in ((_A, "what worked"), (self._b, "what does not work")):
+            if tally.passes(end) and tally.reds(end):
+                return f"equal runs of {what} disagreed"
+            if not tally.passes(end) and not tally.reds(end):
+                return f"{what} could not be tested"
+        if self.safe is None:
+            return "equal runs disagreed"
+        if self.unproven:
+            which = ", ".join(sorted(self.unproven))
+            return f"it passes without {which}, but could not be tested with that alone"
+        if self.guilt and not self.is_shared and not self._shows_own:
+            which = ", ".join(sorted(frozenset().union(*(each.names for each in self.guilt))))
+            return f"with {which} alone it fails, but in another way than with all that changed"
+        return "equal runs disagreed"
+
+    @property
+    def _shows_own(self) -> bool:
+        """Whether what is guilty shows the failure of B."""
+        return any(self.failure(each) == self.own_failure for each in self.guilt)
 
     def failure(self, guilt: Guilt) -> str | None:
         return self.tally.failure(guilt.shown.names)
@@ -294,7 +328,7 @@ class _Mind:
         self.needed = {name: tally.first(safe | closures.of(name)) for name in left_out}
         roots = closures.roots_above(safe)
         self.unproven = frozenset().union(*(unit for unit in roots if unit not in proven))
-        if not any(self.failure(each) == self.own_failure for each in self.guilt):
+        if not self._shows_own:
             together = frozenset[str]().union(*(each.shown.names for each in self.guilt))
             yield from tally.look(together)
             self.is_shared = tally.failure(together) == self.own_failure

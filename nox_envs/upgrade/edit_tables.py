@@ -41,22 +41,24 @@ def edited(
     *,
     extras: Collection[str] | None,
     groups: Collection[str] | None,
-    sessions: Collection[str] = (),
+    sessions: Collection[tuple[str, str]] = (),
+    project: bool = True,
 ) -> Edited:
     """Edit the dependencies in a pyproject.toml.
 
     Of optional dependencies and groups, those that are named and what they include; None
-    for all. Of `[tool.nox-envs.sessions]`, what holds for those that are named. Raises `ValueError` for a text that is not TOML.
+    for all; of no project at all where `project` says so. Of `[tool.nox-envs.sessions]`, what
+    holds for a session and one of its fields, each. Raises `ValueError` for a text that is not
+    TOML.
     """
     import tomlkit  # noqa: PLC0415 - only when something is written
 
     bare = text.removeprefix("\ufeff")
     document = tomlkit.parse(bare)
-    found = [
-        (place, one)
-        for place in _places(document, extras, groups, sessions)
-        if (one := place.judged(aim))
-    ]
+    places = [*_session_places(_table(document, "tool", "nox-envs", "sessions"), sessions)]
+    if project:
+        places = [*_places(document, extras, groups), *places]
+    found = [(place, one) for place in places if (one := place.judged(aim))]
     # The parser tells no positions, but where marks come out the texts have been.
     mark = "nox-envs"
     while mark in bare:
@@ -104,9 +106,8 @@ def _places(
     document: Mapping[str, Any],
     extras: Collection[str] | None,
     groups: Collection[str] | None,
-    sessions: Collection[str],
 ) -> Iterator[_Place]:
-    """Every text that is a requirement, or the version of one."""
+    """Every text of a project that is a requirement, or the version of one."""
     project = _table(document, "project")
     own = canonicalize_name(str(project.get("name", "")))
 
@@ -139,15 +140,15 @@ def _places(
     ]
     for table in chosen:
         yield from _poetry_places(table)
-    yield from _session_places(_table(document, "tool", "nox-envs", "sessions"), sessions)
 
 
-def _session_places(tables: Mapping[str, Any], sessions: Collection[str]) -> Iterator[_Place]:
+def _session_places(
+    tables: Mapping[str, Any], sessions: Collection[tuple[str, str]]
+) -> Iterator[_Place]:
     """What sessions ask for themselves; where they do not say, what they extend does."""
     holders = {
         (name, field): None
-        for session in sessions
-        for field in ("install", "dependencies")
+        for session, field in sessions
         if (name := _saying(field, tables, session, ())) is not None
     }
     for name, field in holders:

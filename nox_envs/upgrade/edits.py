@@ -101,16 +101,20 @@ def pyproject(
     extras: Collection[str] | None,
     groups: Collection[str] | None,
     applies: Callable[[Requirement], bool],
-    sessions: Collection[str] = (),
+    sessions: Collection[tuple[str, str]] = (),
+    project: bool = True,
 ) -> Edited:
     """Edit the dependencies in a pyproject.toml to admit the pins.
 
     Of optional dependencies and groups, those that are named and what they include; None
-    for all. Of `[tool.nox-envs.sessions]`, what holds for those that are named. A requirement for which `applies` says no is left alone.
-    Raises `ValueError` for a text that is not TOML.
+    for all; of no project at all where `project` says so. Of `[tool.nox-envs.sessions]`, what
+    holds for a session and one of its fields, each. A requirement for which `applies` says no
+    is left alone. Raises `ValueError` for a text that is not TOML.
     """
     aim = Aim.admit(pins, applies=applies)
-    return edit_tables.edited(label, text, aim, extras=extras, groups=groups, sessions=sessions)
+    return edit_tables.edited(
+        label, text, aim, extras=extras, groups=groups, sessions=sessions, project=project
+    )
 
 
 def joined(parts: Iterable[Edited]) -> Edited:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,7 +30,7 @@ from nox_envs.upgrade.bench import VERDICTS
 from nox_envs.upgrade.bounds import requirement
 from nox_envs.upgrade.candidates import place_of
 from nox_envs.upgrade.proven import Proven
-from nox_envs.upgrade.work import Upgrading, Work, baseline_of
+from nox_envs.upgrade.work import Work, baseline_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,76 +40,81 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
+    from nox_envs.upgrade.campaign import Campaign
     from nox_envs.upgrade.candidates import Prospect
     from nox_envs.upgrade.column import Column
     from nox_envs.upgrade.quests import BlameQuest, Result
 
-__all__ = ["report"]
+__all__ = ["Findings", "report"]
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
-def report(
-    campaign: Upgrading,
-    header: Mapping[str, Any],
-    *,
-    interrupted: bool,
-) -> UpgradeReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """An upgrade campaign, and how far it has come."""
+
+    campaign: Campaign
+    works: Sequence[Work]
+    common: Mapping[str, Version] | None
+    """The set that passed on all columns."""
+
+
+def report(so_far: Findings, header: Mapping[str, Any], *, interrupted: bool) -> UpgradeReport:
     """What is known now."""
-    works = campaign.works
+    works = so_far.works
     baseline = {work.name: baseline_of(work) for work in works}
-    for name in {place.name for place in campaign.places} - set(baseline):
-        reason = campaign.not_tested.get(name, "")
-        if name in campaign.failed:
-            reason = campaign.failed[name].summary
+    for name in {place.name for place in so_far.campaign.places} - set(baseline):
+        reason = so_far.campaign.not_tested.get(name, "")
+        if name in so_far.campaign.failed:
+            reason = so_far.campaign.failed[name].summary
         baseline[name] = Baseline(outcome=None, reason=reason)
-    candidates = _candidates(campaign, interrupted=interrupted)
-    files = dict.fromkeys(place.partition(":")[0] for work in works for place in work.bench.places)
-    common = campaign.common
+    candidates = _candidates(so_far, interrupted=interrupted)
+    common = so_far.common
     if common is None and interrupted and works:
         sets = [work.quest.pins for work in works]
         common = sets[0] if sets[0] and all(one == sets[0] for one in sets) else None
-    facts = campaign.facts(header, _status(campaign, candidates, interrupted=interrupted))
+    facts = so_far.campaign.facts(header, _status(so_far, candidates, interrupted=interrupted))
     untold = (one.reason for one in baseline.values() if one.outcome is Outcome.ERROR)
     return UpgradeReport(
         **{**facts, "error": "; ".join(dict.fromkeys(filter(None, [facts["error"], *untold])))},
         baseline={
             place.name: replace(baseline[place.name], may_fail=place.cell.may_fail)
-            for place in campaign.places
+            for place in so_far.campaign.places
         },
         candidates=candidates,
         safe_sets={work.name: _safe_set(work) for work in works if not work.red},
         common=None if common is None else _texts(common),
         common_trials={
-            work.name: tuple(work.common) for work in works if campaign.common is not None
+            work.name: tuple(work.common) for work in works if so_far.common is not None
         },
         fresh={
             work.name: _fresh(work.fresh, work.fresh_passes)
             for work in works
             if work.fresh is not None
         },
-        lines=_lines(campaign),
-        instead=_instead(campaign),
+        lines=_lines(so_far),
+        instead=_instead(so_far),
         exhausted={work.name: _used_up(work) for work in works if work.exhausted},
         dependencies=max((len(work.bench.column.declared) for work in works), default=0),
-        files=tuple(file for file in files if file.endswith((".txt", ".in", ".toml"))),
-        words=campaign.options.steering,
+        files=_written(so_far),
+        words=so_far.campaign.options.steering,
         pinned=any(work.bench.column.is_pinned for work in works),
     )
 
 
-def _status(campaign: Upgrading, candidates: Sequence[Candidate], *, interrupted: bool) -> Status:
+def _status(so_far: Findings, candidates: Sequence[Candidate], *, interrupted: bool) -> Status:
     if interrupted:
         return "interrupted"
-    if campaign.failed or not campaign.works:
+    if so_far.campaign.failed or not so_far.works:
         return "error"
-    counted = [work for work in campaign.works if not work.place.cell.may_fail]
+    counted = [work for work in so_far.works if not work.place.cell.may_fail]
     if any(work.red for work in counted):
         outcomes = [work.quest.search.baseline for work in counted if work.red]
         return "baseline-red" if set(outcomes) <= _RED else "error"
-    lenient = {work.name for work in campaign.works} - {work.name for work in counted}
+    lenient = {work.name for work in so_far.works} - {work.name for work in counted}
     verdicts = {
         judgement.verdict
         for one in candidates
@@ -120,7 +125,7 @@ def _status(campaign: Upgrading, candidates: Sequence[Candidate], *, interrupted
         return "broken"
     unsettled = verdicts & {Verdict.INCONCLUSIVE, Verdict.FLAKY}
     exhausted = any(work.exhausted for work in counted)
-    return "inconclusive" if unsettled or exhausted or campaign.common is None else "ok"
+    return "inconclusive" if unsettled or exhausted or so_far.common is None else "ok"
 
 
 _RED = {Outcome.FAIL, Outcome.TIMEOUT, Outcome.FLAKY}
@@ -171,13 +176,13 @@ def _used_up(work: Work) -> str:
 # -- what to paste
 
 
-def _lines(campaign: Upgrading) -> tuple[Line, ...]:
+def _lines(so_far: Findings) -> tuple[Line, ...]:
     """What asks for the common set in the user's files; nothing where another tool writes them."""
-    pins = {canonicalize_name(name): version for name, version in (campaign.common or {}).items()}
-    columns = [work.bench.column for work in campaign.works if work.common]
+    pins = {canonicalize_name(name): version for name, version in (so_far.common or {}).items()}
+    columns = [work.bench.column for work in so_far.works if work.common]
     if not pins or any(column.is_locked for column in columns):
         return ()
-    base = campaign.places[0].noxfile.path.parent
+    base = so_far.campaign.places[0].noxfile.path.parent
     edited = [_edited(name, text, columns, pins) for name, text in _declaring(columns, base)]
     if any(one.refusals for one in edited):
         return ()
@@ -186,14 +191,40 @@ def _lines(campaign: Upgrading) -> tuple[Line, ...]:
     return tuple(dict.fromkeys([*found, *_in_noxfiles(columns, pins)]))
 
 
-def _instead(campaign: Upgrading) -> tuple[str, ...]:
+def _instead(so_far: Findings) -> tuple[str, ...]:
     """What to do where `--apply` would only say so: the lock is another tool's to write."""
-    pins = {canonicalize_name(name): version for name, version in (campaign.common or {}).items()}
+    pins = {canonicalize_name(name): version for name, version in (so_far.common or {}).items()}
     proven = Proven(pins=pins, environments={})
-    columns = [work.bench.column for work in campaign.works] if pins else []
+    columns = [work.bench.column for work in so_far.works] if pins else []
     found = [line for column in columns if column.is_locked and relock.is_kept_elsewhere(column)
              for line in relock.advice(column, proven)]  # fmt: skip
     return tuple(dict.fromkeys(found))
+
+
+def _written(so_far: Findings) -> tuple[str, ...]:
+    """The files that `--apply` edits; none where it cannot edit all that would have to change."""
+    columns = [work.bench.column for work in so_far.works]
+    places = (place for work in so_far.works for place in work.bench.places)
+    files = dict.fromkeys(place.partition(":")[0] for place in places)
+    found = [file for file in files if file.endswith((".txt", ".in", ".toml"))]
+    base = so_far.campaign.places[0].noxfile.path.parent
+    shared = {file for file in found if file.endswith(".toml") and not _has_tables(base / file)}
+    pins = {canonicalize_name(name): version for name, version in (so_far.common or {}).items()}
+    for name, version in pins.items():
+        for each in (each for column in columns for each in column.declared.get(name, ())):
+            forbids = not each.requirement.specifier.contains(version, prereleases=True)
+            if forbids and each.origin.file in shared:
+                return ()
+    return tuple(file for file in found if file not in shared)
+
+
+def _has_tables(path: Path) -> bool:
+    """Whether a file declares a project or sessions of the noxfile; others only share some."""
+    if path.name == "pyproject.toml":
+        return True
+    with contextlib.suppress(OSError, ValueError):
+        return "nox-envs" in _files.read_toml(path).get("tool", {})
+    return False
 
 
 def _declaring(columns: Sequence[Column], base: Path) -> list[tuple[str, str]]:
@@ -201,8 +232,7 @@ def _declaring(columns: Sequence[Column], base: Path) -> list[tuple[str, str]]:
     found = {}
     for column in columns:
         for request in (each for requests in column.declared.values() for each in requests):
-            inside = request.origin.file == "pyproject.toml"
-            path = (column.gathered.directory if inside else base) / request.origin.file
+            path = base / request.origin.file
             name = os.path.relpath(path.resolve(), base.resolve()).replace(os.sep, "/")
             if name not in found and path.suffix != ".py" and path.is_file():
                 with contextlib.suppress(OSError):
@@ -221,10 +251,12 @@ def _edited(
     declared = [column.place.declaration for column in columns]
     extras = {extra for one in declared for extra in one.extras}
     groups = {group for one in declared for group in one.groups}
-    sessions = {one.name for one in declared if one.is_declared_in(name)}
+    sessions = {(one.name, key) for one in declared for key in one.asked_in(name)}
+    project = any(column.is_its_project(name) for column in columns)
     return edits.pyproject(
-        name, text, pins, extras=extras, groups=groups, sessions=sessions, applies=is_meant
-    )
+        name, text, pins, extras=extras, groups=groups, sessions=sessions, project=project,
+        applies=is_meant,
+    )  # fmt: skip
 
 
 def _in_noxfiles(columns: Sequence[Column], pins: Mapping[NormalizedName, Version]) -> list[Line]:
@@ -248,11 +280,11 @@ def _texts(pins: Mapping[str, Version]) -> dict[str, str]:
 # -- candidates
 
 
-def _candidates(campaign: Upgrading, *, interrupted: bool) -> tuple[Candidate, ...]:
-    names = sorted({name for work in campaign.works for name in work.bench.prospects})
+def _candidates(so_far: Findings, *, interrupted: bool) -> tuple[Candidate, ...]:
+    names = sorted({name for work in so_far.works for name in work.bench.prospects})
     found = []
     for name in names:
-        columns = [work for work in campaign.works if name in work.bench.prospects]
+        columns = [work for work in so_far.works if name in work.bench.prospects]
         known = [work.bench.prospects[name] for work in columns]
         targets = [one.target for one in known if one.target is not None]
         latest = max((one.latest for one in known if one.latest is not None), default=None)
@@ -262,7 +294,7 @@ def _candidates(campaign: Upgrading, *, interrupted: bool) -> tuple[Candidate, .
             judged = _judgement(work, name, interrupted=interrupted)
             if judged is not None:
                 verdicts[work.name] = _blamed(work, name, judged)
-        for cell, reason in campaign.not_tested.items():
+        for cell, reason in so_far.campaign.not_tested.items():
             verdicts[cell] = Judgement(verdict=Verdict.NOT_TESTED, reason=reason)
         found.append(
             Candidate(
@@ -275,7 +307,7 @@ def _candidates(campaign: Upgrading, *, interrupted: bool) -> tuple[Candidate, .
                 lifted=tuple(dict.fromkeys(bound for one in known for bound in one.lifted)),
                 unsupported={
                     work.name: work.bench.unsupported[name]
-                    for work in campaign.works
+                    for work in so_far.works
                     if name in work.bench.unsupported
                 },
             )

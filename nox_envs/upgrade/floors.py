@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
+from nox_envs import settings
 from nox_envs.errors import IndexUnreachable, NeedsUv, NoxEnvsError, UsageError
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Floor, FloorsReport
 from nox_envs.report.words import count
 from nox_envs.resolve.index import NotThere, Unreachable, lowest
 from nox_envs.upgrade.bench import Bench, held_at, outcome_of, reason_of, unknown_hold
+from nox_envs.upgrade.campaign import Driven
 from nox_envs.upgrade.candidates import Prospect
 from nox_envs.upgrade.edits import floored
-from nox_envs.upgrade.inquiry import Driven
 from nox_envs.upgrade.lowest import Lowest
 from nox_envs.upgrade.promised import Bound, bounds_of, lowest_of
 from nox_envs.upgrade.quests import Result, SearchQuest, SetQuest, Want
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from nox_envs.report.facts import Status
+    from nox_envs.upgrade.campaign import Assignment
     from nox_envs.upgrade.column import Column
-    from nox_envs.upgrade.inquiry import Assignment
     from nox_envs.upgrade.quests import Pins
 
 __all__ = ["Floors"]
@@ -229,12 +230,10 @@ class Floors(Driven[_Bottom]):
     def _prepare(self, column: Column) -> _Bottom:
         if column.planner.tools.uv is None:
             raise NeedsUv(what="floors", reason="pip always takes the highest release that fits.")
-        holds = held_at(column, self.options.hold)
-        bounds = {
-            name: bound
-            for name, bound in bounds_of(column, self.options.asked).items()
-            if name not in holds
-        }
+        holds = self._holds(column)
+        called = settings.called(self._trials.place.variables)
+        bounds = bounds_of(column, self.options.asked, called=called)
+        bounds = {name: bound for name, bound in bounds.items() if name not in holds}
         if not bounds:
             raise UsageError(
                 problem=f"all that {column.name} could lower is held",
@@ -282,6 +281,19 @@ class Floors(Driven[_Bottom]):
         )
         quest = SearchQuest(bench.targets, search, closures=bench.closures)
         return _Bottom(place=column.place, bench=bench, quest=quest, bounds=bounds)
+
+    def _holds(self, column: Column) -> dict[NormalizedName, SpecifierSet]:
+        """What is not lowered. Raises `UsageError` where that is not as it stands now."""
+        holds = held_at(column, self.options.hold)
+        for name, limit in holds.items():
+            version = column.current.pins.get(name)
+            if version is not None and not limit.contains(version, prereleases=True):
+                spec = self.options.hold[name]
+                raise UsageError(
+                    problem=f"--hold {name}{spec}: {column.name} has {name} {version}",
+                    advice=("floors starts from what is there: declare the limit",),
+                )
+        return column.within(holds)
 
     @staticmethod
     def _lowered(
@@ -336,6 +348,7 @@ class Floors(Driven[_Bottom]):
                 )
             ),
             floors=floors,
+            words=self.options.steering,
         )  # fmt: skip
 
     def _status(self, floors: Mapping[str, tuple[Floor, ...]], *, interrupted: bool) -> Status:
@@ -395,12 +408,17 @@ class Floors(Driven[_Bottom]):
             true_floor=str(true_floor or target) if passed or better else _text(so_far),
             raised_by=bound.raised_by or (("another dependency",) if bound.reason else ()),
             reason=reason,
-            requirement=_with_floor(bound.requirement, true_floor) if better else "",
+            requirement=self._put(work, name, true_floor) if better else "",
             place=bound.place,
             trials=tuple(
                 dict.fromkeys([*([trial.id] if trial else []), *self._proofs(work, name)])
             ),
         )
+
+    def _put(self, work: _Bottom, name: str, true_floor: Version | None) -> str:
+        """The line as it is written: one that holds on several Pythons has one bound."""
+        floor = self._common(work, name) or true_floor
+        return _with_floor(work.bounds[name].requirement, floor)
 
     @staticmethod
     def _present(work: _Bottom, name: str) -> str | None:

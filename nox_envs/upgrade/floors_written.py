@@ -49,11 +49,14 @@ def edited(columns: Sequence[Column], texts: Mapping[str, str], proven: ProvenFl
     parts = [edit_lines.edited(name, text, others) for name, text in plain.items()]
     for name, text in texts.items():
         if name.endswith(".toml"):
-            first = edit_tables.edited(name, text, promised, extras=extras, groups=())
+            project = any(column.is_its_project(name) for column in columns)
+            first = edit_tables.edited(
+                name, text, promised, extras=extras, groups=(), project=project
+            )
             text = first.texts.get(name, text)  # noqa: PLW2901 - the second goes on with it
-            sessions = {one.name for one in declarations if one.is_declared_in(name)}
+            sessions = {(one.name, key) for one in declarations for key in one.asked_in(name)}
             second = edit_tables.edited(
-                name, text, others, extras=(), groups=groups, sessions=sessions
+                name, text, others, extras=(), groups=groups, sessions=sessions, project=project
             )
             parts += [first, second]
     found = edits.joined(parts)

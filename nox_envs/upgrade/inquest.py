@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
@@ -12,15 +12,16 @@ from packaging.utils import NormalizedName, canonicalize_name
 from nox_envs.errors import NoxEnvsError, UsageError
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline, Blamed, CulpritReport, Guilty
+from nox_envs.report.words import joined
 from nox_envs.resolve.index import NotThere, Unreachable
 from nox_envs.upgrade.bench import Bench, near
 from nox_envs.upgrade.bisect import Bisect
 from nox_envs.upgrade.bisection import BisectQuest
 from nox_envs.upgrade.bounds import requirement as shortest
+from nox_envs.upgrade.campaign import Driven
 from nox_envs.upgrade.candidates import Prospect
 from nox_envs.upgrade.column import Column
 from nox_envs.upgrade.culprit import Culprit
-from nox_envs.upgrade.inquiry import Driven
 from nox_envs.upgrade.quests import AskQuest
 from nox_envs.upgrade.states import GONE, Between, Holds, States, completed, exactly
 from nox_envs.upgrade.threads import side_by_side
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from nox_envs.lock import Lock
     from nox_envs.report.facts import Status
-    from nox_envs.upgrade.inquiry import Assignment
+    from nox_envs.upgrade.campaign import Assignment
     from nox_envs.upgrade.quests import Result
     from nox_envs.upgrade.states import Pins, State
     from nox_envs.upgrade.tally import Ask
@@ -97,6 +98,11 @@ class Inquest(Driven[_Case]):
             for name in self._guilty(case):
                 case.brought[name] = self._brought_in_by(case, canonicalize_name(name))
 
+    @property
+    def mode(self) -> Literal["keep", "fresh"]:
+        locked = all(case.column.is_locked for case in self.cases.values())
+        return self.options.mode or ("keep" if self.cases and locked else "fresh")
+
     def unchanged(self, cell: str) -> str:
         return self.cases[cell].label  # The good state is not what is pinned now.
 
@@ -120,10 +126,13 @@ class Inquest(Driven[_Case]):
             name: _held(name, label, good) for name in options.hold.keys() - limits.keys()
         })  # fmt: skip
         bad = self._states.read(options.bad or "now", column, holds)
+        for name in limits:
+            if name not in bad.pins:
+                _held(name, label, good)
         between = _between(column, good, bad, self._say)
         if not between.differing:
             raise UsageError(
-                problem=f"nothing differs between {label} and {options.bad or 'now'}",
+                problem=f"nothing differs between {label} and {self._label_of_bad}",
                 advice=("name another state:   --good LOCK|FREEZE|DATE|git:REV",),
             )
         bench = Bench(between, self._trials, options, held=between.held)
@@ -252,9 +261,14 @@ class Inquest(Driven[_Case]):
                 )
             ),
             good=labels.pop() if len(labels) == 1 else self.options.good or "the last that passed",
-            bad=self.options.bad or "now",
+            bad=self._label_of_bad,
             result=result,
         )  # fmt: skip
+
+    @property
+    def _label_of_bad(self) -> str:
+        held = [name for name, limit in sorted(self.options.hold.items()) if not limit]
+        return (self.options.bad or "now") + (f" with {joined(held)} held" if held else "")
 
     def _places(self, case: _Case) -> tuple[str, ...]:
         """Where the culprits are declared, or what brought them in; else all that declares."""
@@ -314,6 +328,7 @@ class Inquest(Driven[_Case]):
         return Blamed(
             status=search.status,
             differing=len(everything),
+            doubt=search.doubt,
             culprits=tuple(
                 self._accused(case, name, group)
                 for group in (*search.culprits, *search.hidden) for name in sorted(group)

@@ -34,6 +34,8 @@ def __dir__() -> list[str]:
     return __all__
 
 
+_OURS = "[tool.nox-envs]"
+"""The table of a lock that says that it is one of ours."""
 _OWNER = "noxfile"
 """The fact of a lock that says whose it is, relative to the directory of the session."""
 
@@ -130,12 +132,21 @@ class LockFiles:
 
     def _read(self, path: Path) -> tuple[dict[str, Any] | None, str]:
         """The file that is there; None where a merge has left it in pieces, and what is wrong."""
+        committed.refuse_others(path, self.base)
         try:
             found = _files.read_toml(path)
         except FileNotFoundError:
             return None, ""
         except ValueError as error:
-            return None, str(error) or type(error).__name__
+            problem = str(error) or type(error).__name__
+            if not _says_it_is_ours(path):
+                raise LockInvalid(
+                    path=relative(path, self.base),
+                    problem=f"cannot be read, and names no {_OURS}, so it is not overwritten: "
+                    + problem,
+                    hint="move it away, and it is made anew",
+                ) from error
+            return None, problem
         if committed.facts_of(found) is None:
             raise LockInvalid(
                 path=relative(path, self.base),
@@ -189,6 +200,13 @@ class LockFiles:
     def _owns(self, noxfile: Path) -> bool:
         """Whether the files of a noxfile are ours: also of none, and of one that is gone."""
         return not noxfile.is_file() or noxfile.samefile(self.noxfile)
+
+
+def _says_it_is_ours(path: Path) -> bool:
+    """Whether a file in pieces has the table that only ours have."""
+    with contextlib.suppress(ValueError):
+        return _OURS in _files.read_exactly(path)
+    return False
 
 
 def _directory(place: Place) -> Path:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-__all__ = ["FAIL_ON", "CampaignOptions", "Kind", "held", "parse", "usage"]
+__all__ = ["FAIL_ON", "CampaignOptions", "Kind", "actions", "held", "parse", "usage"]
 
 
 def __dir__() -> list[str]:
@@ -102,8 +102,11 @@ _ABOUT_THE_ANSWER = {*_WITH_A_FILE, "--apply", "--dry-run", "--again", "--force"
 class _Parser(argparse.ArgumentParser):
     """Raises what argparse would print and exit with."""
 
+    all_options = ""
+    """What shows them all."""
+
     def error(self, message: str) -> NoReturn:
-        raise UsageError(problem=message, advice=(f"all options:   {self.prog} --help",))
+        raise UsageError(problem=message, advice=(f"all options:   {self.all_options}",))
 
 
 Kind = Literal["matrix", "upgrade", "bisect", "culprit", "floors", "lock"]
@@ -176,6 +179,11 @@ def usage(session: str, kind: Kind = "upgrade", *, called: Called | None = None)
     return _parser(session, kind, called or Called()).format_help()
 
 
+def actions(kind: Kind) -> Sequence[argparse.Action]:
+    """The options of a campaign, as argparse has them."""
+    return _parser(kind, kind, Called())._actions  # noqa: SLF001 - there is no public way
+
+
 _QUESTIONS: Mapping[Kind, str] = {
     "matrix": "Does every cell pass?",
     "upgrade": "Which newer releases can be taken today, together?",
@@ -199,6 +207,7 @@ def _parser(session: str, kind: Kind, called: Called) -> argparse.ArgumentParser
         allow_abbrev=False,
         description=_QUESTIONS[kind] + _HANDED_ON[called.by_us] * (kind != "lock"),
     )
+    parser.all_options = called.all_options(session)
     add = parser.add_argument
     parser.set_defaults(fail_fast=False, rerun_failed=False, check=False, upgrade=[])
     if kind == "lock":
@@ -298,7 +307,7 @@ def _unknown(
     advice += [
         *([] if kind == "lock" else [for_tests]),
         *([choosing] if kind == "matrix" else []),
-        f"all options:                         {start} --help",
+        f"all options:                         {called.all_options(session)}",
     ]
     return UsageError(problem=f"{option} is not an option of {session}", advice=tuple(advice))
 

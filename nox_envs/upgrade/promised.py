@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from nox_envs.called import Called
 from nox_envs.errors import UsageError
 from nox_envs.resolve.requests import Origin, Request, expand_extras
 from nox_envs.upgrade.bench import near
@@ -27,6 +28,9 @@ __all__ = ["Bound", "bounds_of", "lower_bound", "lowest_of", "own_names"]
 
 def __dir__() -> list[str]:
     return __all__
+
+
+_MOST_NAMED = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,11 +60,13 @@ class Bound:
         return self.written if is_release else str(self.declared)
 
 
-def bounds_of(column: Column, asked: Collection[NormalizedName] = ()) -> dict[str, Bound]:
+def bounds_of(
+    column: Column, asked: Collection[NormalizedName] = (), *, called: Called | None = None
+) -> dict[str, Bound]:
     """What the project itself asks for; test tools are no promise to anybody.
 
     Of those that are `asked` about, what is declared anywhere. Raises `UsageError` where there
-    is nothing.
+    is nothing, and says what to type as the user has `called` the campaign.
     """
     own = _own(column)
     if asked:
@@ -81,7 +87,7 @@ def bounds_of(column: Column, asked: Collection[NormalizedName] = ()) -> dict[st
     if not own:
         raise UsageError(
             problem=f"{column.name} has no project whose lower bounds could be proven",
-            advice=("name the dependencies that it is about", "or set project="),
+            advice=_naming(column, called or Called()),
         )
     bounds: dict[str, Bound] = {}
     for each, line in own:
@@ -100,6 +106,24 @@ def bounds_of(column: Column, asked: Collection[NormalizedName] = ()) -> dict[st
             lines=frozenset(lines),
         )
     return dict(sorted(bounds.items()))
+
+
+def _naming(column: Column, called: Called) -> tuple[str, ...]:
+    """How to ask about dependencies that are not those of a project."""
+    bounded = [
+        str(name)
+        for name, requests in sorted(column.declared.items())
+        if any(_is_range(each.requirement.specifier) for each in requests)
+    ]
+    names = bounded[:_MOST_NAMED] or ["NAME"]
+    what = "name the dependencies that it is about:   "
+    if called.by_us:  # There is no declaration to be changed.
+        return (f"{what}{called.line('floors', *names)}",)
+    return (f"{what}-- {' '.join(names)}", "or set project=")
+
+
+def _is_range(specifier: SpecifierSet) -> bool:
+    return any(each.operator in {">=", "~=", ">"} for each in specifier)
 
 
 def own_names(column: Column) -> set[NormalizedName]:

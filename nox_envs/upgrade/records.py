@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from nox_envs.upgrade.options import CampaignOptions
 
-__all__ = ["Record", "Records", "broken", "running"]
+__all__ = ["SETTLED", "Record", "Records", "broken", "running"]
 
 
 def __dir__() -> list[str]:
@@ -29,7 +29,8 @@ def __dir__() -> list[str]:
 
 
 _ANSWERED = {"ok", "broken"}
-_SETTLED = {*_ANSWERED, "inconclusive"}
+SETTLED = {*_ANSWERED, "inconclusive"}
+"""Statuses of campaigns that have come to their end, and say something."""
 _DAY = 24 * 3600
 _LOCK = "running"
 _MOST = 30
@@ -123,7 +124,7 @@ class Records:
         """The newest campaign of the last day that had equal inputs and came to its end."""
         for directory in self._newest_first():
             about, found = _read(directory / "about.json"), _read(directory / "report.json")
-            if found.get("kind") != self.kind or found.get("status") not in _SETTLED:
+            if found.get("kind") != self.kind or found.get("status") not in SETTLED:
                 continue
             if not self._is_equal(about):
                 continue
@@ -199,8 +200,8 @@ def _asks(options: CampaignOptions) -> list[Any]:
     return [
         sorted([str(name), str(spec)] for name, spec in options.asked.items()),
         sorted([str(name), str(spec)] for name, spec in options.hold.items()),
-        sorted(options.pythons),
-        sorted(options.only),
+        sorted(set(options.pythons)),
+        sorted(set(options.only)),
         [options.mode, options.pre, options.cooldown_text, options.lower],
         list(options.posargs),
     ]

@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import reduce
-from operator import and_
 from typing import TYPE_CHECKING, Any, Literal
 
 from packaging.markers import InvalidMarker, Marker
@@ -33,9 +31,12 @@ from nox_envs.errors import (
 )
 from nox_envs.lock import Lock
 from nox_envs.resolve import requirements_file
-from nox_envs.resolve.requests import Origin, Request, applies
+from nox_envs.resolve.index import NotThere, Unreachable, latest
+from nox_envs.resolve.requests import COMMAND_LINE, Origin, Request, applies
 from nox_envs.run import tree
+from nox_envs.upgrade.candidates import place_of
 from nox_envs.upgrade.column import Column, opened
+from nox_envs.upgrade.threads import side_by_side
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,8 @@ class State:
     """Those that it has at whatever release."""
     is_whole: bool = True
     """Whether all of them belong to the cell; there may be others that they need."""
+    origins: Mapping[NormalizedName, Origin] = field(default_factory=dict)
+    """The lines of the pins, of a file that has lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +88,8 @@ class Holds:
 
     def of(self, column: Column) -> dict[NormalizedName, SpecifierSet]:
         """What to ask of a resolution."""
-        within = {}
-        for name, limit in self.limits.items():
-            declared = column.declared.get(name, ())
-            every = (request.requirement.specifier for request in declared)
-            within[name] = reduce(and_, every, limit)
-        return within | {name: exactly(version) for name, version in self.pins.items()}
+        pins = {name: exactly(version) for name, version in self.pins.items()}
+        return column.within(self.limits) | pins
 
     def hold(self, state: State, label: str) -> State:
         """A state that was written down. Raises `UsageError` where it is not within the limits."""
@@ -108,9 +107,13 @@ class Holds:
 
 NOTHING_HELD = Holds()
 
-_ORIGIN = Origin(file="the command line", line=None, text="")
+_ORIGIN = Origin(file=COMMAND_LINE, line=None, text="")
+_AT_ONCE = 8
+"""Questions to the index."""
 _OFFERING = {"matrix", "upgrade"}
 """Campaigns whose sets are meant to be had; the others put sets together to find something out."""
+_NAMES = "name a lock, a file of pins, a date (2026-11-01), git:REV or now"
+_BEFORE_ALL = datetime(1990, 1, 1, tzinfo=timezone.utc)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?")
 
 
@@ -140,18 +143,22 @@ class States:
         if text.startswith("git:"):
             return self._at(text.removeprefix("git:"), column, holds)
         path = self.base / text
+        if not text or (path.exists() and not path.is_file()):
+            kind = "a directory" if path.is_dir() else "no regular file"
+            problem = f"{text} is {kind}, and no state" if text else "an empty word names no state"
+            raise UsageError(problem=problem, advice=(_NAMES,))
         if not path.is_file():
-            raise FileMissing(
-                path=text,
-                asked_by="the command line",
-                fix="name a lock, a file of pins, a date (2026-11-01), git:REV or now",
-            )
-        return holds.hold(self._from_file(path, text, column), text)
+            raise FileMissing(path=text, asked_by=COMMAND_LINE, fix=_NAMES)
+        state = self._from_file(path, text, column)
+        _refuse_unreleased(state, text, column)
+        return holds.hold(state, text)
 
     def last_that_passed(self, column: Column) -> tuple[str, State]:
         """The newest lock that somebody had, or was offered, and with which the cell passed."""
         for path in sorted(self.campaigns.glob("*/report.json"), key=_when, reverse=True):
             report = _read_json(path)
+            if report.get("kind") == "culprit":  # It begins with the state that it was given.
+                continue
             is_offer = report.get("kind") in _OFFERING
             for trial in reversed(report.get("trials", ())):
                 passed = trial.get("cell") == column.name and trial.get("outcome") == "pass"
@@ -180,7 +187,15 @@ class States:
             raise UsageError(
                 problem=f"{date} is not a date", advice=("write 2026-11-01, or 2026-11-01T10:00Z",)
             ) from error
+        now = datetime.now(timezone.utc)
+        today = max(now.date(), now.astimezone(instant.tzinfo).date())  # As the user may count.
+        if instant.date() > today:
+            raise UsageError(
+                problem=f"{date} has not come yet, and is no state",
+                advice=("name a date that is past, or now",),
+            )
         zoned = instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+        zoned = max(zoned, _BEFORE_ALL)
         shown = zoned.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         wanted = replace(column.gathered.wanted, exclude_newer=shown)
         earlier = replace(column, gathered=replace(column.gathered, wanted=wanted))
@@ -255,11 +270,11 @@ class States:
             text_of=_files.read_text,
             variables=self.variables,
             constraint=False,
-            asked_by="the command line",
+            asked_by=COMMAND_LINE,
         )
         markers = column.interpreter.markers
         asked = [one for one in contents.requests if applies(one.requirement, markers)]
-        pins = dict(filter(None, map(_pin, asked)))
+        pins, origins = _pinned(asked)
         if not pins:
             raise UsageError(
                 problem=f"{label} pins nothing",
@@ -269,6 +284,7 @@ class States:
         return State(
             pins={name: version for name, version in pins.items() if name not in own},
             loose=frozenset(one.name for one in asked) - pins.keys() - own,
+            origins=origins,
         )
 
 
@@ -280,6 +296,52 @@ def _pin(request: Request) -> tuple[NormalizedName, Version] | None:
             except InvalidVersion:
                 return None
     return None
+
+
+def _pinned(
+    asked: Iterable[Request],
+) -> tuple[dict[NormalizedName, Version], dict[NormalizedName, Origin]]:
+    """The pins of a file, and their lines. Raises `UsageError` for two of one package."""
+    pins, origins = dict[NormalizedName, Version](), dict[NormalizedName, Origin]()
+    for request in asked:
+        pin = _pin(request)
+        if pin is None:
+            continue
+        name, version = pin
+        if pins.setdefault(name, version) != version:
+            raise UsageError(
+                problem=f"{name} is pinned twice, to {pins[name]} and to {version}: "
+                f"{place_of(origins[name])} and {place_of(request.origin)}",
+                advice=("take one of the two lines out: a state has one release of a package",),
+            )
+        origins.setdefault(name, request.origin)
+    return pins, origins
+
+
+def _refuse_unreleased(state: State, label: str, column: Column) -> None:
+    """Raise `ReleaseNotFound` for a pin of a file that cannot be had; what the cell needs counts.
+
+    An index that does not know it is no proof: there are releases elsewhere. That is resolved.
+    """
+    current = column.current.pins
+    others = [one for one in state.pins if one in current and current[one] != state.pins[one]]
+    known = side_by_side(column.releases, others, at_once=_AT_ONCE)
+    for name, found in known.items():
+        version = state.pins[name]
+        if isinstance(found, NotThere | Unreachable) or any(v.version == version for v in found):
+            continue
+        try:
+            column.resolve({one: exactly(state.pins[one]) for one in others}, keep=False)
+        except (ReleaseNotFound, Unresolvable) as error:
+            origin = state.origins.get(name)
+            raise ReleaseNotFound(
+                name=name,
+                wanted=str(version),
+                addresses=(str(origin) if origin else f"{label}   {name}=={version}",),
+                latest=str(latest(found) or ""),
+                fix="take it out of that file, or name another state",
+            ) from error
+        return
 
 
 def _state(lock: Lock, column: Column) -> State:

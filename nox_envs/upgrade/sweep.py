@@ -17,8 +17,8 @@ from nox_envs.run import log as logs
 from nox_envs.run.schedule import Schedule, longest_first
 from nox_envs.upgrade import past
 from nox_envs.upgrade.bench import outcome_of, reason_of
+from nox_envs.upgrade.campaign import Campaign
 from nox_envs.upgrade.column import opened
-from nox_envs.upgrade.inquiry import Inquiry
 from nox_envs.upgrade.reuse import Reuse
 from nox_envs.upgrade.threads import start
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from nox_envs.report.facts import Status
+    from nox_envs.upgrade.campaign import Assignment
     from nox_envs.upgrade.column import Column, Place
-    from nox_envs.upgrade.inquiry import Assignment
     from nox_envs.upgrade.trials import Shown
 
 __all__ = ["Sweep"]
@@ -94,7 +94,7 @@ class _Cell:
             needs.close()
 
 
-class Sweep(Inquiry):
+class Sweep(Campaign):
     """Runs every cell that was chosen. Cells are planned just ahead of the runs."""
 
     def __init__(self, assignment: Assignment) -> None:

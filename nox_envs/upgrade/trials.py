@@ -82,6 +82,8 @@ class Shown:
     seconds: float = 0.0
     """For the session's function alone."""
     is_stopping: bool = False
+    passed_tests: int = 0
+    """How many tests passed in a run that failed."""
     undeclared: tuple[str, ...] = ()
     """What the session installed by itself."""
     touched: tuple[str, ...] = ()
@@ -99,6 +101,7 @@ class Shown:
             "requires": {name: list(found) for name, found in self.requires.items()},
             "seconds": self.seconds,
             "is_stopping": self.is_stopping,
+            "passed_tests": self.passed_tests,
             "undeclared": list(self.undeclared),
         }
 
@@ -111,6 +114,7 @@ class Shown:
             requires={name: tuple(found) for name, found in data["requires"].items()},
             seconds=data["seconds"],
             is_stopping=data["is_stopping"],
+            passed_tests=data.get("passed_tests", 0),
             undeclared=tuple(data.get("undeclared", ())),
         )
 
@@ -423,6 +427,7 @@ def _shown(draft: Trial, ran: trial.Ran, lock: Lock) -> Shown:
         requires=result.requires if result else {},
         seconds=result.seconds if result else 0.0,
         is_stopping=ran.is_stopping,
+        passed_tests=ran.passed_tests,
         undeclared=tuple(result.undeclared) if result else (),
         touched=result.touched if result else (),
         is_healed=result.is_healed if result else True,

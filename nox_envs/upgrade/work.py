@@ -9,8 +9,6 @@ from packaging.utils import canonicalize_name
 
 from nox_envs.outcome import Outcome
 from nox_envs.report.facts import Baseline
-from nox_envs.upgrade.bench import Bench
-from nox_envs.upgrade.inquiry import Driven
 from nox_envs.upgrade.quests import Want
 
 if TYPE_CHECKING:
@@ -18,10 +16,11 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from nox_envs.upgrade.bench import Bench
     from nox_envs.upgrade.column import Place
     from nox_envs.upgrade.quests import BlameQuest, CapQuest, Result, SearchQuest
 
-__all__ = ["Patient", "Upgrading", "Work", "baseline_of"]
+__all__ = ["Patient", "Work", "baseline_of"]
 
 
 def __dir__() -> list[str]:
@@ -102,13 +101,6 @@ def baseline_of(work: Work) -> Baseline:
         known_failures=tuple(sorted(work.bench.known_failures)),
         log=trial.log if trial else "",
     )
-
-
-class Upgrading(Driven[Bench]):
-    """The columns of an upgrade campaign, and the set that passed on all of them."""
-
-    works: list[Work]
-    common: dict[str, Version] | None
 
 
 class Patient:

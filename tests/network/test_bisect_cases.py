@@ -192,7 +192,7 @@ def test_the_first_bad_release(
     good, bad = ends
     assert f"{case.package} {bad} (" in found.out
     assert f"is the first release that breaks you. {good} is the last good one." in found.out
-    assert f"Until then, in requirements.txt:   {requirement}\n" in found.out
+    assert f"Until then:   {requirement}; {case.package}==" in found.out
     assert found.found["requirement"] == requirement
     assert set(found.found["moved"]) == company
     assert len(found.report["trials"]) <= found.limit

@@ -71,7 +71,10 @@ def test_the_first_bad_release_of_many(uv_bench: Bench) -> None:
     assert "AssertionError: a has lost its engine" in found.out
     assert "The latest release, 3.6, still fails in the same way" in found.out
     assert "No other package was moved." in found.out
-    assert "Until then, in requirements.txt:   a<2.4" in found.out
+    opening = f"{CELL}: a 0.9 is yours; from 0.9 to 3.6 {len(releases)} releases."
+    assert opening in found.out
+    kept_to = "a==0.9 in requirements.txt keeps to that already"
+    assert f"Until then:   a<2.4; {kept_to}" in found.out
     assert (uv_bench.project / "requirements.txt").read_text(encoding="utf-8") == "a==0.9\n"
 
 
@@ -98,7 +101,7 @@ def test_bad_releases_in_the_middle(uv_bench: Bench) -> None:
     assert (answer["last_good"], answer["first_bad"], answer["fixed_in"]) == ("1.0", "1.1", "1.2")
     assert answer["newest"] == {"version": "2.0", "outcome": "pass", "same_signature": None}
     words = "a 1.1 is a bad release in the middle: 1.0 and 1.2 both pass."
-    assert f"{words} Put in requirements.txt: a!=1.1" in found.out
+    assert f"{words} a==1.0 in requirements.txt leaves that out already." in found.out
     # Where both ends differ, what lies between them is only looked at when it is asked for.
     declare(uv_bench, breaking("v in ((1, 1), (2, 0))"))
     assert bisect(uv_bench, "a", "--scan").bisected()["requirement"] == "a!=1.1,<2"
@@ -130,7 +133,7 @@ def test_what_cannot_be_tested_is_not_bad(uv_bench: Bench) -> None:
     assert f"a breaks somewhere in 1.2 .. 2.2: 2.0 and 2.1 could not be tested on {THIS}." in (
         found.out
     )
-    assert "Put in requirements.txt: a<2" in found.out
+    assert "a==1.0 in requirements.txt leaves that out already." in found.out
 
 
 def test_it_breaks_in_one_way_and_then_in_another_one(uv_bench: Bench) -> None:
@@ -159,6 +162,11 @@ def test_it_breaks_in_one_way_and_then_in_another_one(uv_bench: Bench) -> None:
     assert (answer["last_good"], answer["first_bad"]) == ("1.1", "2.0"), engine.out
     assert answer["unknown"] == ["1.2"]
     assert answer["tested"]["1.2"] == "other"
+    none = bisect(uv_bench, "a", "--match", "no such words")
+    assert (none.ran.returncode, none.status) == (1, "inconclusive"), none.out
+    assert none.bisected()["reason"].startswith(
+        "no failure matches 'no such words'; 2 runs failed otherwise: AssertionError: a has lost"
+    )
     wheel = bisect(uv_bench, "a", "--match", "KeyError.*wheel")
     answer = wheel.bisected()
     assert (answer["last_good"], answer["first_bad"]) == ("1.1", "1.2"), wheel.out
@@ -213,7 +221,12 @@ def test_the_ends_that_are_named(uv_bench: Bench) -> None:
     declare(uv_bench, "import a\nassert a.__version__ in {'0.8', '0.9', '2.0'}, 'a is broken'\n")
     between = bisect(uv_bench, "a", "--good", "0.8", "--bad", "1.1").bisected()
     assert (between["last_good"], between["first_bad"]) == ("0.9", "1.0")
+    uv_bench.write("requirements.txt", "a>=0.8\n")
+    free = bisect(uv_bench, "a", "--good", "0.8", "--bad", "1.1")
+    assert "Put in requirements.txt: a!=1.*" in free.out
+    uv_bench.write("requirements.txt", "a==1.1\n")
     none = bisect(uv_bench, "a", "--good", "0.8", "--bad", "0.9")
+    assert f"{CELL}: a 1.1 is yours; from 0.8 to 0.9 2 releases, and 3 newer." in none.out
     assert (none.ran.returncode, none.status) == (0, "ok")
     assert none.bisected()["status"] == "no-failure"
     assert "a does not break you: 2 releases of " in none.out

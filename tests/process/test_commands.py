@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
-from nox_envs import _process, borrowed, cli, discover, settings
+from nox_envs import _files, _process, borrowed, cli, discover, settings, tending
+from nox_envs.inside.cells import Size
 from nox_envs.install import check
 from support.wheels import write_project
 
@@ -76,6 +77,28 @@ def test_a_signal_is_passed_on_and_told(tmp_path: Path) -> None:
     assert (found, heard) == (128 + signal.SIGTERM, [signal.SIGTERM])
 
 
+INTERRUPTS = """
+import os, signal, sys
+from nox_envs import _process
+signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
+code = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(1)"
+print(_process.attend([sys.executable, "-c", code], env=os.environ, cwd=None, heard=print))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the signals of POSIX")
+@pytest.mark.parametrize(("handler", "said"), [("default_int_handler", "2 130"), ("SIG_IGN", "0")])
+def test_an_interrupt_that_no_terminal_sends_is_passed_on(handler: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTS, handler],
+        check=True,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+    assert done.stdout.split() == said.split()
+
+
 # -- init
 
 
@@ -128,6 +151,17 @@ def test_the_project_itself_is_tried(uv_bench: Bench) -> None:
     assert listed(uv_bench.project) == before
 
 
+@pytest.mark.parametrize("word", [".", ".[dev]"])
+def test_there_has_to_be_a_project_to_try(uv_bench: Bench, word: str) -> None:
+    for text in ("", "[tool.other]\n"):
+        said = ask(uv_bench, "try", word, "--", "python", "-c", "print('ran')")
+        assert (said.code, said.out) == (2, ""), said.err
+        assert "there is no project" in said.err
+        uv_bench.write("pyproject.toml", text)
+    uv_bench.write("setup.py", "import setuptools\nsetuptools.setup(name='demo')\n")
+    assert "there is no project" not in ask(uv_bench, "try", word, "--json").err
+
+
 def test_several_pythons_side_by_side(uv_bench: Bench) -> None:
     words = ("try", "-p", THIS, "-p", "3.99", "alpha", "--", "python", "-c", VERSION)
     said = ask(uv_bench, *words)
@@ -147,7 +181,9 @@ def test_several_pythons_side_by_side(uv_bench: Bench) -> None:
         (["beta==1.0", "alpha==9"], "write alpha==2.0 on the command line"),
         (["not a requirement"], "1 mistake in nox-envs try"),
         (["-p", "3.99", "alpha"], "Python 3.99 is not on this machine"),
-        (["-r", "other.txt"], "other.txt does not exist"),
+        (["-r", "other.txt"], "error: other.txt does not exist\n"),
+        (["alpha==="], "'alpha===' is not a requirement: a version has to follow ==="),
+        (["-p", "three", "alpha"], "there is no Python three\nhint: write its version:   -p "),
     ],
 )
 def test_what_cannot_be_tried(uv_bench: Bench, words: list[str], message: str) -> None:
@@ -219,6 +255,41 @@ def test_what_is_applied_is_written_to_the_project(application: Bench) -> None:
     assert listed(application.project) == [".python-version", "check.py", "requirements.txt"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_what_a_link_leads_to_is_written_when_it_is_given_back(application: Bench) -> None:
+    application.write("check.py", "")
+    outside = application.root / "outside"
+    outside.mkdir()
+    link = application.project / "requirements.txt"
+    link.rename(outside / "req.txt")
+    link.symlink_to(outside / "req.txt")
+    (outside / "req.txt").chmod(0o400)
+    before = (outside / "req.txt").read_bytes()
+    (application.project / "data").symlink_to(outside, target_is_directory=True)
+    said = ask(application, "upgrade", "--apply", "alpha", "--", "python", "check.py")
+    assert said.code == 0, said.out + said.err
+    assert "requirements.txt is written." in said.err
+    assert "outside" not in said.out + said.err
+    assert (outside / "req.txt").read_bytes() != before
+    assert link.is_symlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_what_lies_behind_a_linked_directory_is_not_edited(application: Bench) -> None:
+    application.write("check.py", "")
+    outside = application.root / "outside"
+    outside.mkdir()
+    (application.project / "requirements.txt").rename(outside / "req.txt")
+    application.write("requirements.txt", "-r outside/req.txt")
+    (application.project / "outside").symlink_to(outside, target_is_directory=True)
+    before = (outside / "req.txt").read_bytes()
+    said = ask(application, "upgrade", "--apply", "alpha", "--", "python", "check.py")
+    assert said.code != 0
+    assert "a link leads out of the project to what would be edited" in said.err
+    assert "now give" not in said.out
+    assert (outside / "req.txt").read_bytes() == before
+
+
 def test_a_directory_is_asked_about_each(application: Bench) -> None:
     for name in ("a", "b"):
         for file in ("requirements.txt", ".python-version", "check.py"):
@@ -237,6 +308,9 @@ def test_a_directory_is_asked_about_each(application: Bench) -> None:
     assert {name: one["status"] for name, one in reports.items()} == {
         "services/a": "broken", "services/b/": "baseline-red",
     }  # fmt: skip
+    remembered = (application.root / "cache" / "nox-envs").rglob("campaigns/*/about.json")
+    told = [json.loads(one.read_text(encoding="utf-8"))["words"] for one in remembered]
+    assert told == [[], []]
 
 
 def test_a_noxfile_decides_where_there_is_one(application: Bench) -> None:
@@ -318,8 +392,8 @@ def left() -> list[str]:
         (["--dry-run"], ["lost", "there"]),
         (["--caches"], ["there"]),
         (["--older-than", "1 day"], ["lost", "there"]),
-        (["--at-most", "1500"], ["lost"]),
-        (["--all"], []),
+        (["--at-most", "1500 B"], ["lost"]),
+        (["--all", "--caches"], []),
     ],
 )
 def test_copies_are_tended_where_there_is_no_noxfile(
@@ -333,6 +407,133 @@ def test_copies_are_tended_where_there_is_no_noxfile(
         said = capsys.readouterr().out
         assert "copy   no such project" in said
         assert str(Path.cwd() / "lost") in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--all"], "nox-envs clean --all --caches"),
+        (["--all", "--dry-run"], "nox-envs clean --all --caches"),
+        (["--all", "--caches", "-f", "noxfile.py"], "noxfile.py does not exist"),
+    ],
+)
+def test_all_copies_go_only_where_that_is_meant(
+    copies: dict[str, Path], words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["clean", "--yes", *words]) == 2
+    assert left() == ["lost", "there"]
+    assert copies.keys() == {"lost", "there"}
+    assert said in capsys.readouterr().err
+
+
+def test_what_stays_is_counted_and_not_measured(
+    copies: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Path] = []
+
+    def measured(path: Path) -> Size:
+        seen.append(path)
+        return Size(whole=0, own=0)
+
+    monkeypatch.setattr(tending, "measured", measured)
+    assert cli.main(["clean", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["label"] for one in found["removed"]] == [str(Path.cwd() / "lost")]
+    assert found["kept"] == 1
+    assert seen == [copies["lost"]]
+
+
+def test_a_campaign_that_begins_while_a_copy_is_removed_keeps_its_own(
+    copies: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the lock as soon as it is free."""
+    place = copies["lost"]
+    release = FileLock.release
+
+    def released(self: FileLock, force: bool = False) -> None:  # noqa: FBT001, FBT002 - as there
+        was_locked = self.is_locked
+        release(self, force=force)
+        if was_locked and Path(self.lock_file) == place / "lock":
+            (place / "tree").mkdir()
+
+    monkeypatch.setattr(FileLock, "release", released)
+    assert cli.main(["clean", "--yes"]) == 0
+    assert listed(place) == ["lock", "tree"]
+
+
+def test_what_cannot_be_removed_of_a_copy_is_said(
+    copies: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remove = _files.remove
+    stays = copies["lost"] / "tree"
+    monkeypatch.setattr(_files, "remove", lambda path: None if path == stays else remove(path))
+    assert cli.main(["clean", "--yes"]) == 1
+    assert "something in it cannot be removed" in capsys.readouterr().out
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One that campaigns copy, outside of which lies a file, and a directory with one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    (tmp_path / "project" / "sub").mkdir(parents=True)
+    (tmp_path / "project" / "sub" / "a").write_text("a")
+    (tmp_path / "project" / "data.json").write_text("data")
+    return tmp_path / "project"
+
+
+def copied(project: Path, *reports: Path) -> list[str]:
+    """What of it is copied while reports are written."""
+    with borrowed.borrowed(project, "", variables=os.environ, reports=reports) as copy:
+        for one in reports:
+            one.write_text("report")
+        return sorted(copy.were)
+
+
+def about(project: Path) -> Path:
+    assert copied(project)
+    (found,) = (one.place / "project.json" for one in borrowed.left(os.environ))
+    return found
+
+
+@pytest.mark.parametrize(
+    "reports",
+    ["null", "5", '"data.json"', '["data.json", "sub", 5]', '{"data.json": 5, "sub": null}',
+     '{"../../../victim/a": "DIGEST", "/TMP/victim/a": "DIGEST"}', '{"sub": "DIGEST"}',
+     '{"../../../victim": "", "": "", "a\\u0000b": "DIGEST"}', '["../../../victim"]'],
+)  # fmt: skip
+def test_what_is_remembered_of_reports_may_be_garbage(project: Path, reports: str) -> None:
+    victim = project.parent / "victim" / "a"
+    victim.parent.mkdir()
+    victim.write_text("a")
+    remembered = about(project)
+    reports = reports.replace("DIGEST", _files.sha256(victim))
+    reports = reports.replace("/TMP", project.parent.as_posix())
+    remembered.write_text(f'{{"directory": "x", "top": 5, "reports": {reports}}}')
+    assert copied(project) == ["data.json", "sub/a"]
+    assert victim.is_file()
+
+
+def test_a_report_is_left_out_as_long_as_it_is_one(project: Path) -> None:
+    new = project / "sub" / "new.json"
+    assert copied(project, project / "data.json", new) == ["data.json", "sub/a"]
+    assert copied(project) == ["data.json", "sub/a"]
+    assert copied(project, new) == ["data.json", "sub/a"]
+    new.write_text("no longer a report")
+    assert copied(project) == ["data.json", "sub/a", "sub/new.json"]
+    assert copied(project, new) == ["data.json", "sub/a", "sub/new.json"]
+
+
+def test_a_report_that_is_written_later_is_left_out_too(project: Path) -> None:
+    new = project / "all.json"
+    with borrowed.borrowed(project, "", variables=os.environ, reports=[new]):
+        pass
+    new.write_text("report")
+    borrowed.reported(project, new, variables=os.environ)
+    assert copied(project) == ["data.json", "sub/a"]
+    borrowed.reported(project, project / "data.json", variables=os.environ)
+    assert copied(project) == ["data.json", "sub/a"]
+    borrowed.reported(project.parent / "other", new, variables=os.environ)
 
 
 def test_a_copy_in_which_a_campaign_runs_stays(
@@ -525,6 +726,13 @@ def test_an_interactive_shell_is_in_it_whatever_its_files_say(
     assert "<it's on mine >\n1.1\n" in done.stdout, done.stderr
     assert done.returncode == 5
     assert not list(celled.root.glob("nox-envs-shell-*"))
+
+
+def test_a_shell_that_is_not_there(celled: Bench) -> None:
+    for more in (["-c", "true"], []):
+        said = ask(celled, "shell", "test", "--shell", "nosuchsh", *more)
+        assert (said.code, said.out) == (2, "")
+        assert "there is no shell nosuchsh" in said.err
 
 
 def test_a_cell_that_cannot_be_made_has_no_shell(celled: Bench) -> None:

@@ -111,6 +111,7 @@ def test_a_declared_one_is_to_blame(uv_bench: Bench) -> None:
     unpinned(uv_bench, "a b", "1.0 1.1 2.0 2.1")
     declare(uv_bench, f"{_A_IS_BROKEN}import b\n")
     found = culprit(uv_bench, "--good", "good.txt", "--fail-on", "breaks")
+    assert found.report["mode"] == "fresh"
     assert "a 2.x breaks you, 1.0 does not: add a<2 to requirements.txt" in found.out
     (guilty,) = found.report["culprits"]
     assert (guilty["name"], guilty["declared"], guilty["brought_in_by"]) == ("a", True, [])
@@ -285,6 +286,8 @@ def test_what_is_held_is_no_suspect(uv_bench: Bench) -> None:
         assert found.report["cure"] == {"a": "1.0"}, found.out
         assert found.report["result"][CELL]["differing"] == 1
         assert not any("b" in trial["changes"] for trial in found.trials)
+    found = culprit(uv_bench, "--good", "good.txt", "--hold", "a", "--hold", "b")
+    assert "nothing differs between good.txt and now with a and b held" in found.out
     uv_bench.write("bad.txt", "a==2.0\nb==2.0\n")
     found = culprit(uv_bench, "--good", "good.txt", "--bad", "bad.txt", "--hold", "b")
     assert found.report["cure"] == {"a": "1.0"}, found.out
@@ -299,6 +302,7 @@ def test_a_written_state_is_not_bent(uv_bench: Bench) -> None:
     found = culprit(uv_bench, "--good", "good.txt", "--hold", "bb")
     assert "bb is to be held, and is not among the 2 packages of good.txt" in found.out
     assert "did you mean b?" in found.out
+    assert "bb is to be held" in culprit(uv_bench, "--good", "good.txt", "--hold", "bb<2").out
 
 
 def test_what_the_noxfile_holds_is_still_a_suspect(uv_bench: Bench) -> None:
@@ -328,6 +332,8 @@ def test_now_is_the_lock_of_the_cell_unless_all_is_resolved_afresh(uv_bench: Ben
     assert "nothing differs" in culprit(uv_bench, "--good", "good.txt").out
     found = culprit(uv_bench, "--good", "good.txt", "--mode", "fresh")
     assert (found.report["mode"], found.status) == ("fresh", "ok"), found.out
+    uv_bench.write("old.txt", "a==2.0\n")
+    assert culprit(uv_bench, "--good", "old.txt").report["mode"] == "keep"
     assert found.trials[-1]["changes"] == {"a": ["1.0", "1.5"]}
 
 
@@ -368,6 +374,10 @@ def test_what_was_put_together_to_find_something_out_is_no_state(uv_bench: Bench
     found = culprit(uv_bench)
     # The state that was had; the bisection also saw a 1.5 pass.
     assert found.report["cure"] == {"a": "1.0"}, found.out
+    had = found.report["good"]
+    uv_bench.write("old.txt", "a==1.5\nb==1.0\n")
+    assert culprit(uv_bench, "--good", "old.txt").report["cure"] == {"a": "1.5"}
+    assert culprit(uv_bench).report["good"] == had
 
 
 def test_a_commit_is_a_state_and_the_repository_stays_as_it_is(uv_bench: Bench) -> None:
@@ -438,6 +448,16 @@ def test_mistakes_are_answered(uv_bench: Bench, words: list[str], said: str) -> 
     assert found.ran.returncode == 1
     assert said in found.out
     assert found.report.get("trials", []) == []
+
+
+def test_a_state_that_cannot_be_had_is_named_itself(uv_bench: Bench) -> None:
+    unpinned(uv_bench, "a b")
+    declare(uv_bench, _A_IS_BROKEN)
+    uv_bench.write("freeze.txt", "b==1.0\na==9.9\nold==1.0\n")
+    found = culprit(uv_bench, "--good", "freeze.txt")
+    assert found.ran.returncode == 1
+    assert "error: a has no release 9.9\n\n  freeze.txt:2   a==9.9\n" in found.out
+    assert "requirements.txt" not in found.out
 
 
 def test_help_runs_nothing(uv_bench: Bench) -> None:

@@ -186,6 +186,7 @@ def test_what_is_held_stays_where_it_is(uv_bench: Bench) -> None:
     for words, said in (
         (["--hold", "c"], "c is to be held, and is not among the"),
         (["--hold", "a", "--hold", "b"], f"all that {CELL} could lower is held"),
+        (["--hold", "b<2"], f"--hold b<2: {CELL} has b 2.0"),
     ):
         assert said in floors(uv_bench, *words).out
 
@@ -290,7 +291,7 @@ def test_without_a_project_names_are_needed(uv_bench: Bench) -> None:
     none = floors(uv_bench)
     assert none.ran.returncode == 1
     assert "no project whose lower bounds could be proven" in none.out
-    assert "nox -s floors -- NAME" in none.out
+    assert "name the dependencies" in none.out
     named = floors(uv_bench, "a")
     assert named.ran.returncode == 0, named.out
     assert set(named.floors()) == {"a"}
@@ -368,6 +369,8 @@ def test_one_line_for_two_pythons_gets_the_higher_floor(uv_bench: Bench) -> None
     promise(uv_bench, "a>=1.0", *markers, "c~=1.0", check=check, python=[THIS, other])
     found = floors(uv_bench, "--apply")
     assert found.ran.returncode == 0, found.out
+    asked = {name: one["a"]["requirement"] for name, one in found.report["floors"].items()}
+    assert set(asked.values()) == {"a>=1.2"}, asked
     assert 'dependencies = ["a>=1.2", ' in projects_file(uv_bench)
     assert f"b>=1.0; python_version=='{THIS}'" in projects_file(uv_bench)
     assert f"b>=1.1; python_version!='{THIS}'" in projects_file(uv_bench)

@@ -222,6 +222,29 @@ def test_what_differs(made: Bench) -> None:
     assert ask(made, "diff", lock, lock, "--exit-code").code == 0
 
 
+def test_what_was_installed_by_hand_differs(made: Bench) -> None:
+    lock = ".nox/test-alpha-1-0/pylock.toml"
+    site = next((made.project / ".nox/test-alpha-1-0").glob("[Ll]ib/**/site-packages"))
+    (site / "six-1.17.dist-info").mkdir()
+    (site / "six-1.17.dist-info" / "METADATA").write_text("Name: six\nVersion: 1.17\n")
+    found = ask(made, "diff", lock, FIRST, "--json").data
+    added = {one["name"]: one["to"] for one in found["added"]}
+    assert added == {"gamma": "1.0", "six": "1.17"}
+    assert (found["changed"], found["removed"]) == ([], [])
+
+
+def test_a_project_differs_from_its_shared_lock_in_nothing(uv_bench: Bench) -> None:
+    write_project(uv_bench.project, "demo", "1.0", requires=["beta"])
+    uv_bench.noxfile(
+        "@nox_envs.session(locked=True)\ndef test(session): pass\nnox_envs.campaigns(test)\n"
+    )
+    assert uv_bench.nox("-s", "lock").returncode == 0
+    assert uv_bench.nox("-s", "test").returncode == 0
+    (lock,) = uv_bench.project.glob("locks/*.toml")
+    said = ask(uv_bench, "diff", "test", str(lock), "--exit-code")
+    assert (said.code, said.out) == (0, "No package differs, 3 packages the same.\n"), said.out
+
+
 def test_an_export_installs_what_the_cell_holds(made: Bench, tmp_path: Path) -> None:
     text = ask(made, "export", FIRST).out
     (tmp_path / "requirements.txt").write_text(text, encoding="utf-8")
@@ -299,7 +322,9 @@ def test_a_doctor_finds_what_is_missing(made: Bench) -> None:
     ("words", "message"),
     [
         (["shwo"], "hint: did you mean show?"),
-        (["show", "tset"], "has no cell tset"),
+        (["show", "tset"], "has no cell tset\nhint: did you mean test?"),
+        (["diff", "requirements.txt", "test"], "requirements.txt does not exist"),
+        (["diff", "gone/pylock", "test"], "gone/pylock does not exist"),
         (["show", "test"], "test is 2 cells"),
         (["export", "never"], 'hint: make it:   nox -s "never" --install-only'),
         (["diff", "never", "never"], "has no complete environment"),

@@ -14,6 +14,7 @@ from nox_envs import _files, settings
 from support.wheels import write_project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from support.bench import Bench
@@ -105,6 +106,31 @@ def test_pins_stay_until_they_are_to_move(uv_bench: Bench) -> None:
     assert "did you mean gamma?" in lock(uv_bench, "--upgrade", "gama", code=1)
 
 
+def test_a_lock_with_a_conflict_is_written_again(uv_bench: Bench) -> None:
+    declare(uv_bench, test='dependencies=["alpha"], locked=True')
+    lock(uv_bench)
+    path = uv_bench.project / "locks" / "pylock.test.toml"
+    before = path.read_bytes()
+    path.write_bytes(b"<<<<<<< ours\n" + before)
+    ran = uv_bench.nox("-s", "test")
+    assert ran.returncode == 1
+    assert "hint: write it again:   nox -s lock\n" in ran.out
+    lock(uv_bench)
+    assert path.read_bytes() == before
+    for text in ("<<<<<<< ours\n", 'lock-version = "1.0"\n'):
+        path.write_text(text)
+        said = uv_bench.nox("-s", "test").out
+        assert "hint: move it away, and write the lock:   nox -s lock\n" in said
+
+
+@pytest.mark.parametrize("name", ["poetry.lock", "uv.lock", "Pipfile.lock"])
+def test_a_lock_that_another_tool_has_not_written(uv_bench: Bench, name: str) -> None:
+    write_project(uv_bench.project)
+    uv_bench.noxfile(f"@nox_envs.session(lock={name!r})\ndef test(session): pass\n")
+    tool = name.partition(".")[0].replace("Pipfile", "pipenv")
+    assert f"hint: write it:   {tool} lock\n" in uv_bench.nox("-s", "test").out
+
+
 def test_the_drift_is_named(uv_bench: Bench) -> None:
     declare(uv_bench, test='dependencies=["alpha<2", "gamma"], locked=True')
     lock(uv_bench)
@@ -173,12 +199,42 @@ def test_cells_whose_files_would_meet(uv_bench: Bench) -> None:
 
 def test_a_lock_in_pieces_is_made_anew_and_what_fails_leaves_the_others(uv_bench: Bench) -> None:
     declare(uv_bench, bad='dependencies=["alpha>9"]', good='dependencies=["alpha"]')
-    uv_bench.write("locks/pylock.good.toml", "<<<<<<< ours\n")
+    path = uv_bench.write("locks/pylock.good.toml", "<<<<<<< ours\n")
+    foreign = path.read_bytes()
+    refused = lock(uv_bench, code=1)
+    assert "locks/pylock.good.toml: cannot be read, and names no [tool.nox-envs]" in refused
+    assert "hint: move it away" in refused
+    assert path.read_bytes() == foreign
+    path.write_text("<<<<<<< ours\n[tool.nox-envs]\n", encoding="utf-8")
     found = report(uv_bench, code=1)
     assert [one["state"] for one in found["locks"]] == ["error", "unreadable"]
     assert "line 1" in found["locks"][1]["error"]
     assert "alpha" in found["locks"][0]["error"]
     assert pins(uv_bench.project / "locks" / "pylock.good.toml") == {"alpha": "2.0"}
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda locks: (locks / "pylock.test.toml").mkdir(parents=True),
+         "locks/pylock.test.toml: is a directory, and no lock\nhint: move it away"),
+        (lambda locks: locks.write_text("mine\n"),
+         "locks: is a file, and locks lie in a directory of that name\nhint: move it away"),
+        (lambda locks: locks.mkdir() or (locks / "pylock.test.toml").touch(),
+         "locks/pylock.test.toml: is empty\nhint: remove it"),
+    ],
+    ids=["a directory", "no directory", "an empty file"],
+)  # fmt: skip
+def test_what_lies_where_a_lock_is_to_be(
+    uv_bench: Bench, make: Callable[[Path], object], said: str
+) -> None:
+    declare(uv_bench, test='dependencies=["alpha"], locked=True')
+    make(uv_bench.project / "locks")
+    for words in (["-s", "lock"], ["-s", "lock", "--", "--upgrade"], ["-s", "test"]):
+        ran = uv_bench.nox(*words)
+        assert (ran.returncode, "Traceback" in ran.out) == (1, False), ran.out
+        assert said in ran.out, ran.out
+        assert "nox -s lock" in ran.out
 
 
 def test_each_reason_is_told_once(uv_bench: Bench) -> None:
@@ -387,6 +443,20 @@ def test_a_pipfile_lock_is_installed_and_left_alone(uv_bench: Bench) -> None:
         """)
         untouched(uv_bench, "-s", "test")
         assert shown(uv_bench) == expected
+
+
+def test_a_snippet_beside_a_pipfile_lock_installs_the_project(uv_bench: Bench) -> None:
+    write_project(uv_bench.project, groups={"dev": ["beta"]})
+    digest = f"sha256:{sha(uv_bench, 'alpha', '1.0')}"
+    entry = {"hashes": [digest], "version": "==1.0", "index": "pypi"}
+    data = {"_meta": {"pipfile-spec": 6}, "default": {"alpha": entry}, "develop": {}}
+    uv_bench.write("Pipfile.lock", json.dumps(data))
+    uv_bench.write("requirements.txt", "gamma\n")
+    uv_bench.noxfile('nox_envs.use("dev", lock="Pipfile.lock")')
+    untouched(uv_bench, "-s", "dev")
+    found = _files.read_toml(uv_bench.project / ".nox" / "dev" / "pylock.toml")["packages"]
+    named = {one["name"]: one.get("directory", {}).get("editable") for one in found}
+    assert named == {"alpha": None, "demo": True}
 
 
 def test_requirements_with_hashes_are_a_lock(bench: Bench) -> None:

@@ -341,14 +341,62 @@ def test_what_passes_is_written_to_the_sessions_of_the_table(uv_bench: Bench) ->
     assert "Checked: pyproject.toml now gives exactly the versions that passed" in ran.out
 
 
+ELSEWHERE = """\
+[project]
+name = "demo"
+version = "1.0"
+dependencies = ["alpha==1.0"]
+
+[tool.nox-envs]
+campaigns = ["test"]
+
+[tool.nox-envs.sessions.test]
+directory = "sub"
+dependencies = ["alpha==1.0"]
+run = [["python", "-c", "import alpha, beta"]]
+"""
+
+
+def test_a_table_is_edited_whose_session_is_about_another_directory(uv_bench: Bench) -> None:
+    table = uv_bench.write("pyproject.toml", ELSEWHERE)
+    text = ELSEWHERE.partition("[tool")[0].replace("alpha==1.0", "beta<2")
+    project = uv_bench.write("sub/pyproject.toml", text)
+    uv_bench.noxfile("nox_envs.load()")
+    ran = uv_bench.nox("-s", "upgrade")
+    assert "to pyproject.toml and sub/pyproject.toml (uses this result" in ran.out, ran.out
+    ran = uv_bench.nox("-s", "upgrade", "--", "--apply")
+    assert ran.returncode == 0, ran.out
+    head, tables = ELSEWHERE.split("[tool.nox-envs]")
+    edited = f"{head}[tool.nox-envs]{tables.replace('alpha==1.0', 'alpha==2.0')}"
+    assert table.read_text(encoding="utf-8") == edited
+    assert project.read_text(encoding="utf-8") == text.replace("beta<2", "beta<3")
+    uv_bench.write("pyproject.toml", ELSEWHERE)
+    uv_bench.write("sub/pyproject.toml", text)
+    uv_bench.index.wheel("beta", "2.5")  # Which nobody has tried.
+    ran = uv_bench.nox("-s", "upgrade", "--", "--apply", "--refresh")
+    assert "test: beta would be 2.5, it passed with 2.0" in ran.out, ran.out
+    assert table.read_text(encoding="utf-8") == ELSEWHERE
+    assert project.read_text(encoding="utf-8") == text
+
+
 def test_what_a_shared_file_declares_is_not_written(uv_bench: Bench) -> None:
     run = 'run = [["python", "-c", "import alpha"]]'
     uv_bench.write("web.toml", f'[sessions.web]\ndependencies = ["alpha==1.0"]\n{run}\n')
     uv_bench.noxfile('nox_envs.campaigns(*nox_envs.use("web.toml"))')
+    ran = uv_bench.nox("-s", "upgrade")
+    assert "Write it where it is declared, web.toml:2:   alpha==2.0" in ran.out, ran.out
+    assert "--apply" not in ran.out
     ran = uv_bench.nox("-s", "upgrade", "--", "--apply")
     assert ran.returncode == 1, ran.out
     assert "web.toml:2   alpha: it is declared where it cannot be edited" in ran.out
     assert 'hint: write "alpha==2.0"' in ran.out
+    uv_bench.write("own.txt", "beta<2\n")
+    uv_bench.noxfile(
+        'nox_envs.campaigns(*nox_envs.use("web.toml", project=False, requirements="own.txt"))'
+    )
+    ran = uv_bench.nox("-s", "upgrade")
+    assert "where they are declared, web.toml:2 and own.txt:1:   alpha==2.0   beta==2.0" in ran.out
+    assert "--apply" not in ran.out
 
 
 def test_campaigns_ask_about_what_has_the_name_in_the_end(project: Bench) -> None:

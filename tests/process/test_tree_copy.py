@@ -134,6 +134,33 @@ def test_links_stay_links(repo: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_is_detached_leads_nowhere_else(repo: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    write(outside, "a.txt", "data/b.txt")
+    (outside / "big").write_bytes(b"x" * (2 << 20))
+    write(repo, "src/own.txt")
+    links = {
+        "file.txt": outside / "a.txt", "own.txt": repo / "src" / "own.txt", "own": repo / "src",
+        "data": outside / "data", "big": outside / "big", "gone": outside / "gone",
+    }  # fmt: skip
+    for name, place in links.items():
+        (repo / name).symlink_to(place)
+    git(repo, "add", "--all")
+    git(repo, "commit", "--quiet", "-m", "links")
+    copy = copied(repo, tmp_path / "copy")
+    assert tree.detach(copy, repo, env=ENV)
+    assert git(copy, "status", "--porcelain") == ""
+    left = {name for name in links if not (copy / name).resolve().is_relative_to(copy)}
+    assert left == {"data", "big", "gone"}
+    (copy / "file.txt").write_text("written")
+    assert (outside / "a.txt").read_text() == "a.txt"
+    assert (copy / "own.txt").read_text() == "src/own.txt"
+    assert (repo / "file.txt").is_symlink()
+    for name in left:
+        (copy / name).unlink()
+    assert not tree.detach(copy, repo, env=ENV)
+
+
 def test_a_real_submodule(repo: Path, tmp_path: Path) -> None:
     outer = tmp_path / "outer"
     outer.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
     from support.bench import Bench
 
 pytestmark = pytest.mark.process
+
+
+def test_what_is_not_committed_is_said_before_it_is_refused(uv_bench: Bench) -> None:
+    pin(uv_bench, "a")
+    declare(uv_bench, "import a\n")
+    subprocess.run(["git", "init", "-q"], cwd=uv_bench.project, check=True)
+    found = upgrade(uv_bench)
+    assert "commit requirements.txt first, or add --force" in " ".join(found.out.split())
+    refused = uv_bench.nox("-s", "upgrade", "--", "--apply")
+    assert "there are changes that are not committed" in refused.out
 
 
 def test_all_compatible_takes_two_trials(uv_bench: Bench) -> None:

@@ -388,6 +388,46 @@ def test_what_was_stopped_is_resumed(
     case.assert_nothing_is_left()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_written_is_taken_back_where_it_is_not_checked(
+    case: Case, number: signal.Signals
+) -> None:
+    case.declare(
+        "",
+        driver="""
+        import threading
+        from pathlib import Path
+        from nox_envs.upgrade import apply
+
+        def compared(*_):
+            Path(os.environ["MARKS"], "written").touch()
+            threading.Event().wait()
+
+        apply._compared = compared
+        """,
+    )
+    path = case.bench.project / "requirements.txt"
+    before = path.read_text()
+    nox = case.start("--apply", "--force")
+    case.wait_for("written", nox=nox)
+    assert path.read_text() != before
+    nox.send_signal(number)
+    found = case.ends(nox)
+    assert found.ran.returncode not in {0, 1}, found.out
+    assert path.read_text() == before
+    case.assert_nothing_is_left()
+
+
+def test_what_passed_before_a_change_is_not_written_after_it(case: Case) -> None:
+    stray = case.bench.project / "stray.txt"
+    case.declare(f"open({str(stray)!r}, 'a').write('x')")
+    found = upgrade(case.bench, "--apply", "--force")
+    assert stray.exists()
+    assert "your files have changed while it ran" in found.out
+    assert found.ran.returncode == 1
+    assert (case.bench.project / "requirements.txt").read_text() == "b==1.0\n"
+
+
 @pytest.mark.parametrize("phase", ["resolve", "look"])
 def test_a_campaign_is_stopped_while_it_waits_for_the_index(case: Case, phase: str) -> None:
     case.declare(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.upgrading import CELL, declare, pin, upgrade
+from support.upgrading import CELL, THIS, declare, pin, upgrade
 from support.wheels import write_project
 
 if TYPE_CHECKING:
@@ -208,6 +208,7 @@ def test_what_is_named_and_breaks_is_not_replaced_by_another(uv_bench: Bench) ->
         (["werkzeug=>2"], "is not a requirement"),
         (["--python", "3.98"], "--python 3.98: there is no such cell"),
         (["--only", "flask=1"], "--only flask=1: there is no such cell"),
+        (["--only", THIS], f"hint: to choose a Python:   --python {THIS}\n"),
         (["--jobz", "2"], "did you mean --jobs?"),
         (["--mode", "new"], "keep"),
         (["--fail-on", "brakes"], "did you mean breaks?"),

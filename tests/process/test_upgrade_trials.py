@@ -35,6 +35,8 @@ JUNIT = """
         f'<failure message="AssertionError: {{name}} is wrong">E   AssertionError</failure></testcase>'
         for name in failed
     )
+    if {others}:
+        cases += '<testcase classname="test_it" file="test_it.py" name="test_good"/>'
     with open(path, "w") as file:
         file.write(f'<testsuites><testsuite>{{cases}}</testsuite></testsuites>')
     for name in failed:
@@ -167,7 +169,7 @@ def test_failing_tests_are_named(uv_bench: Bench) -> None:
     pin(uv_bench, "a b")
     declare(
         uv_bench,
-        JUNIT.format(failing='["test_x", "test_y"] if version("b") == "2.0" else []'),
+        JUNIT.format(failing='["test_x", "test_y"] if version("b") == "2.0" else []', others=True),
     )
     found = upgrade(uv_bench)
     assert found.verdicts() == {"a": "safe", "b": "breaks"}, found.out
@@ -186,7 +188,9 @@ def test_tests_that_fail_already_decide_nothing(uv_bench: Bench) -> None:
     pin(uv_bench, "a b")
     declare(
         uv_bench,
-        JUNIT.format(failing='["test_old"] + (["test_new"] if version("b") == "2.0" else [])'),
+        JUNIT.format(
+            failing='["test_old"] + (["test_new"] if version("b") == "2.0" else [])', others=True
+        ),
     )
     found = upgrade(uv_bench)
     assert found.ran.returncode == 0, found.out
@@ -196,6 +200,14 @@ def test_tests_that_fail_already_decide_nothing(uv_bench: Bench) -> None:
     assert list(found.judged("b")["failing"]) == ["test_it.py::test_new"]
     assert "1 test fails already with the versions you have" in found.out
     assert "b 2.0 breaks 1 test" in found.out
+
+
+def test_nothing_is_concluded_where_no_test_passes(uv_bench: Bench) -> None:
+    pin(uv_bench, "a")
+    declare(uv_bench, JUNIT.format(failing='["test_old"]', others=False))
+    found = upgrade(uv_bench)
+    assert (found.ran.returncode, found.status) == (1, "baseline-red"), found.out
+    assert "Cannot tell: the tests fail already with the versions you have" in found.out
 
 
 def test_a_nox_inside_the_tests_is_no_trial(uv_bench: Bench) -> None:

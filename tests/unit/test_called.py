@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nox_envs import _process, cli, settings
+from nox_envs import called as called_module
 from nox_envs.called import Called
 from nox_envs.errors import UsageError
 from nox_envs.report.bisected import needs_a_name
@@ -32,13 +33,56 @@ WITHOUT = Called(
         (WITH_A_NOXFILE, [], "nox-envs culprit -f ci/noxfile.py -- -x"),
         (WITH_A_NOXFILE, ["--apply", "--", "-x"], "nox-envs culprit -f ci/noxfile.py --apply -- -x"),
         (WITHOUT, ["--resume"],
-         "nox-envs culprit 'services/a b/' --resume -- pytest -k 'a or b'"),
+         'nox-envs culprit "services/a b/" --resume -- pytest -k "a or b"'),
+        (NOX, ["werkzeug<3"], 'nox -s culprit -- "werkzeug<3"'),
+        (NOX, ["", "a b"], 'nox -s culprit -- "" "a b"'),
+        (NOX, ["$x", "a\\b", 'a "b"'], """nox -s culprit -- '$x' 'a\\b' 'a "b"'"""),
         (Called(by_us=True), ["--resume"], "nox-envs culprit --resume"),
     ],
 )  # fmt: skip
 def test_a_line_can_be_pasted(called: Called, words: list[str], line: str) -> None:
     assert called.line("culprit", *words) == line
     assert {*words, *called.after} <= set(shlex.split(line))
+
+
+@pytest.mark.parametrize(
+    ("word", "quoted"),
+    [
+        ("c:\\a\\", "c:\\a\\"),
+        ("c:\\a b\\", '"c:\\a b\\\\"'),
+        ("django<5", '"django<5"'),
+    ],
+)
+def test_windows_knows_other_quotes(word: str, quoted: str) -> None:
+    assert called_module._quoted(word, platform="win32") == quoted
+
+
+@pytest.mark.parametrize(
+    ("called", "line"),
+    [
+        (NOX, "nox -s upgrade -- --help"),
+        (WITH_A_NOXFILE, "nox-envs upgrade --options"),
+        (WITHOUT, "nox-envs upgrade --options"),
+    ],
+)
+@pytest.mark.parametrize("words", [["-v"], ["--jobs", "0"]])
+def test_all_options_are_where_they_are_said_to_be(
+    called: Called, line: str, words: list[str]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(words, session="upgrade", called=called)
+    heading, said = caught.value.advice[-1].split(":", 1)
+    assert (heading, said.strip()) == ("all options", line)
+
+
+@pytest.mark.parametrize("words", [["--options"], ["./", "--options"], ["--options", "./"]])
+def test_the_options_of_a_campaign_are_shown(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["upgrade", *words]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("usage: nox-envs upgrade [--python X.Y]")
+    assert "--max-trials" in said
 
 
 @pytest.mark.parametrize("called", [NOX, WITH_A_NOXFILE, WITHOUT])
@@ -56,7 +100,8 @@ def test_what_is_no_such_text_means_that_nox_was_called(text: str) -> None:
     [
         (NOX, "after a second --:   nox -s upgrade -- -- -v"),
         (WITH_A_NOXFILE, "after --:            nox-envs upgrade -f ci/noxfile.py -- -x -v"),
-        (WITHOUT, "after --:            nox-envs upgrade 'services/a b/' -- pytest -k 'a or b' -v"),
+        (WITHOUT,
+         'after --:            nox-envs upgrade "services/a b/" -- pytest -k "a or b" -v'),
         (Called(by_us=True, takes_command=True),
          "after --:            nox-envs upgrade -- COMMAND -v"),
     ],
@@ -73,7 +118,7 @@ def test_other_texts_of_a_campaign() -> None:
     assert "a second --" not in text
     said = needs_a_name((), commands=Commands(called=WITHOUT))
     assert said == (
-        "bisect needs a package: nox-envs bisect 'services/a b/' NAME -- pytest -k 'a or b'"
+        'bisect needs a package: nox-envs bisect "services/a b/" NAME -- pytest -k "a or b"'
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from nox_envs import _files, _loading, _process, cli, settings, starting, trying
+from nox_envs import _files, _loading, _process, campaigning, cli, settings, starting, trying
 from nox_envs.commands import doctor, init
+from nox_envs.errors import DiskFull
 from nox_envs.install import stamp
 
 if TYPE_CHECKING:
@@ -106,6 +109,44 @@ def test_what_the_system_refuses_is_told(
     assert capsys.readouterr().err == "error: [Errno 5] Input/output error: '/mnt/noxfile.py'\n"
 
 
+class Full(io.StringIO):
+    """An output without space: `> /dev/full`."""
+
+    def flush(self) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_output_without_space_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(_: object) -> int:
+        sys.stdout.write("it is well\n")
+        return 0
+
+    output = Full()
+    monkeypatch.setattr(doctor, "run", answer)
+    monkeypatch.setattr(sys, "stdout", output)
+    assert cli.main(["doctor"]) == 2
+    assert "error: no space left on the disk of the output\n" in capsys.readouterr().err
+    assert output.closed  # Else the interpreter tries it again at its exit, and says so.
+
+
+def test_the_report_of_a_campaign_without_space_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_files, "write_text", full)
+    with pytest.raises(DiskFull) as caught:
+        campaigning._deliver("{}", "report.json", tmp_path)
+    assert "report.json" in caught.value.message
+    assert not any("name a file" in hint for hint in caught.value.hints)
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(DiskFull, match="the output"):
+        campaigning._deliver("{}", "-", tmp_path)
+
+
 def test_a_noxfile_that_cannot_be_written_is_not_said_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +163,26 @@ def test_a_noxfile_that_cannot_be_written_is_not_said_to_be(
     assert cli.main(words) == 0
     assert '"written": true' in capsys.readouterr().out
     assert (tmp_path / "noxfile.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["doctor", "--noxfiel", "x.py"], "did you mean --noxfile?"),
+        (["init", "--dryrun"], "did you mean --dry-run?"),
+        (["doctor", "--offlne"], "see nox-envs doctor --help"),
+        (["try", "rich", "python", "-V"], "a command follows --:   nox-envs try rich -- python -V"),
+        (["try", "rich", "python", "x y.py"],
+         "a command follows --:   nox-envs try rich -- python 'x y.py'"),
+        (["try", "--json", "rich", "--pyhton", "3.11"], "did you mean --python?"),
+        (["try", "rich", "-V"], "a command follows --:   nox-envs try ... -- COMMAND"),
+    ],
+)  # fmt: skip
+def test_a_word_that_cannot_be_meant(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"hint: {hint}"
 
 
 def test_the_report_of_a_campaign_has_a_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from nox_envs import _loading, cli
 from nox_envs.commands import completion
 from nox_envs.commands.campaign import CAMPAIGNS
-from nox_envs.inside.completion import SHELLS, Words, options_of, script
+from nox_envs.inside.completion import SHELLS, Words, read, script
 from nox_envs.upgrade.options import usage
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAMES = ["test-3.11(flask='2.3')", "lint-3.11"]
 METAVARS: dict[str, Value] = {"DIR|FILE.zip": "file", "FILE": "file", "DIR": "directory", "CELL": "cell", "A": "cell or file",
-            "B": "cell or file", "REQUIREMENT": "file"}  # fmt: skip
+            "B": "cell or file", "REQUIREMENT": "file", "STATE": "file"}  # fmt: skip
 COMMANDS = {
     "show": Words(help="Show cells, don't change them.", options={"--json": "flag"}),
     "diff": Words(options={"--format": ("a", "b")}, takes=("cell",)),
@@ -97,22 +97,37 @@ def test_a_command_has_its_options_and_words(name: str) -> None:
     assert said.repeats is any(one.nargs == "*" for one in places)
 
 
-def test_options_are_read_from_the_help() -> None:
-    text = """usage: x [--not-this]
+def test_words_are_read_from_a_parser() -> None:
+    parser = argparse.ArgumentParser()
+    add = parser.add_argument
+    add("-y", "--yes", action="store_true", help="Or --one.")
+    add("--only", metavar="CELL|AXIS=VALUE")
+    add("--mode", choices=("keep", "fresh"))
+    add("--json", metavar="FILE|-")
+    add("--for", metavar='"7 days"')
+    add("--secret", help=argparse.SUPPRESS)
+    add("first", choices=("a", "b"))
+    add("rest", nargs="*", metavar="CELL")
+    assert read(parser._actions, help="What.") == Words(
+        help="What.",
+        options={
+            "--help": "flag", "-y": "flag", "--yes": "flag", "--only": "cell",
+            "--mode": ("keep", "fresh"), "--json": "file", "--for": "text",
+        },
+        takes=(("a", "b"), "cell"),
+        repeats=True,
+    )  # fmt: skip
 
-options:
-  --one                 or --two, and
-                        --three
-  --long-one CELL|AXIS=VALUE
-                        only these
-  --mode {keep,fresh}   mode
-  \x1b[1;36m--json\x1b[0m \x1b[33mFILE|-\x1b[0m         write it
-  --for "7 days"        that long
-"""
-    assert options_of(text) == {
-        "--one": "flag", "--long-one": "cell", "--mode": ("keep", "fresh"), "--json": "file",
-        "--for": "text",
-    }  # fmt: skip
+
+def test_states_of_a_culprit_may_be_files() -> None:
+    assert words()["culprit"].options["--good"] == "file"
+    assert words()["bisect"].options["--good"] == "text"
+
+
+def test_quotes_of_all_kinds_are_taken_off_in_powershell() -> None:
+    text = script("powershell", COMMANDS)
+    assert "StringConstantExpressionAst" in text
+    assert "Extent.Text.Trim" not in text
 
 
 @pytest.mark.parametrize("shell", SHELLS)

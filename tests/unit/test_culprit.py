@@ -385,6 +385,37 @@ def test_what_errs_proves_nothing() -> None:
     assert not search.culprits
 
 
+def test_what_is_in_doubt_is_said() -> None:
+    both, once = names("a b"), Ask(names=names("a b c"))
+    ways = {both: fail("v"), names("a b c"): fail("s")}
+    others = {"a": fail("t"), "b": fail("u")}
+
+    def each_its_own(ask: Ask) -> Answer:
+        known = next((others[one] for one in sorted(ask.names) if one in others), PASS)
+        return ways.get(ask.names, known)
+
+    def doubt(show: Callable[[Ask], Answer], *, max_trials: int | None = None) -> str:
+        search, _ = searched(World(("a", "b", "c"), show), max_trials=max_trials)
+        assert (search.status == "inconclusive") == bool(search.doubt)
+        return search.doubt
+
+    assert doubt(each_its_own) == (
+        "with a, b alone it fails, but in another way than with all that changed"
+    )
+    assert doubt(each_its_own, max_trials=4) == "--max-trials 4 were used up"
+    assert doubt(lambda ask: PASS if ask.names else ERROR) == "what worked could not be tested"
+    assert doubt(lambda ask: ERROR if ask.names else PASS) == (
+        "what does not work could not be tested"
+    )
+    assert doubt(lambda ask: fail() if ask == once else PASS) == (
+        "equal runs of what does not work disagreed"
+    )
+    assert doubt(
+        lambda ask: fail("s") if ask.names >= both else ERROR if ask.names & both else PASS
+    ) == ("it passes without a, b, but could not be tested with that alone")
+    assert doubt(lambda _: PASS) == ""
+
+
 @pytest.mark.parametrize(
     ("a", "b", "status", "runs"),
     [

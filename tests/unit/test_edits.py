@@ -580,12 +580,30 @@ install = []
     ],
 )
 def test_sessions_of_a_table(sessions: list[str], changes: tuple[tuple[str, str], ...]) -> None:
+    fields = [(name, key) for name in sessions for key in ("install", "dependencies")]
     found = pyproject(
-        "pyproject.toml", SESSIONS, PINS, extras=(), groups=(), applies=applies, sessions=sessions
+        "pyproject.toml", SESSIONS, PINS, extras=(), groups=(), applies=applies, sessions=fields
     )
     assert found.refusals == ()
     assert len(found.edits) == len(changes)
     assert found.texts.get("pyproject.toml", SESSIONS) == replaced(SESSIONS, *changes)
+
+
+def test_what_counts_of_a_table_and_of_a_project() -> None:
+    text = f'[project]\ndependencies = ["flask==2.3"]\n{SESSIONS}'
+
+    def after(*fields: str, project: bool = False) -> str:
+        found = pyproject(
+            "pyproject.toml", text, PINS, extras=(), groups=(), applies=applies,
+            sessions=[("test", one) for one in fields], project=project,
+        )  # fmt: skip
+        return found.texts.get("pyproject.toml", text)
+
+    # What it extends at last says the other field.
+    assert after("install") == replaced(text, ("werkzeug==2", "werkzeug==3.0.6"))
+    assert after("dependencies") == replaced(text, ("'flask==2.2'", "'flask==3.1.9'"))
+    assert after() == text
+    assert after(project=True) == replaced(text, ("flask==2.3", "flask==3.1.9"))
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,23 @@ error: cannot reach the index (HTTP 500)
   https://host/simple
   This says nothing about requests==2.7.1.""",
     ),
+    *(
+        (
+            errors.IndexUnreachable(reason=reason, tool="uv"),
+            4,
+            f"error: cannot reach the index ({reason})\n\n"
+            "  This says nothing about your requirements.\n" + hint,
+        )
+        for reason, hint in [
+            ("no such host", "hint: to take all from uv's cache, set UV_OFFLINE=1"),
+            ("HTTP 403", "hint: the index wants other credentials than it was given, if any"),
+        ]
+    ),
+    (
+        errors.IndexUnreachable(reason="offline", tool="uv"),
+        4,
+        "error: cannot reach the index (offline)\n\n  This says nothing about your requirements.",
+    ),
     (
         errors.IndexUnreachable(reason="timed out"),
         4,

@@ -147,6 +147,6 @@ def test_what_a_trial_showed_is_remembered_whole(failure: Failure | None) -> Non
     )  # fmt: skip
     shown = Shown(
         trial=trial, suspects=("a",), exercised={"a": True, "b": False, "c": None},
-        requires={"a": ("b", "c"), "b": ()}, seconds=1.5, is_stopping=True,
+        requires={"a": ("b", "c"), "b": ()}, seconds=1.5, is_stopping=True, passed_tests=2,
     )  # fmt: skip
     assert Shown.from_dict(json.loads(json.dumps(shown.to_dict()))) == shown

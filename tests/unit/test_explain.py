@@ -270,6 +270,8 @@ def test_screen_of_an_index_that_is_down(words: Words) -> None:
     assert error.message == "cannot reach the index (timed out after 3 tries)"
     assert error.detail.splitlines()[-1] == "This says nothing about requests==2.7.1."
     assert error.exit_code == 4
+    offline = ("to take all from uv's cache, set UV_OFFLINE=1",)
+    assert error.hints == (offline if words.tool == "uv" else ())
 
 
 @pytest.mark.parametrize("words", every("python-django", "conflict-axis"), ids=str)

@@ -27,14 +27,14 @@ from nox_envs.resolve.index import File, Release, Releases
 from nox_envs.resolve.requests import Origin, Request
 from nox_envs.upgrade import drive
 from nox_envs.upgrade.bench import Bench
-from nox_envs.upgrade.campaign import Campaign
+from nox_envs.upgrade.campaign import Assignment
 from nox_envs.upgrade.candidates import Admission
 from nox_envs.upgrade.column import Place
-from nox_envs.upgrade.inquiry import Assignment
 from nox_envs.upgrade.options import CampaignOptions
 from nox_envs.upgrade.quests import SearchQuest
 from nox_envs.upgrade.search import Search
 from nox_envs.upgrade.trials import Shown
+from nox_envs.upgrade.upgrading import Upgrade
 from nox_envs.upgrade.work import Work
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Trials:
             self.trials.append(trial)
             if len(self.trials) == self.stop_after:
                 self.place.stop.set()
-        return Shown(trial=trial, exercised=self._world.exercised, seconds=1.0)
+        return Shown(trial=trial, exercised=self._world.exercised, seconds=1.0, passed_tests=1)
 
 
 class Column:
@@ -244,7 +244,7 @@ class Conduct:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._patch = monkeypatch
-        self.campaign: Campaign
+        self.campaign: Upgrade
 
     def __call__(
         self,
@@ -265,7 +265,7 @@ class Conduct:
         trials = Trials(world, jobs)
         trials.stop_after = stop_after
         options = CampaignOptions(**asked)
-        self.campaign = Campaign(
+        self.campaign = Upgrade(
             assignment(
                 *(place(each, may_fail=each in world.may_fail.split()) for each in pythons.split()),
                 options=options,
@@ -277,7 +277,7 @@ class Conduct:
         return reported(self.campaign, trials.trials, interrupted=trials.place.stop.is_set())
 
 
-def reported(campaign: Campaign, trials: list[Trial], *, interrupted: bool) -> UpgradeReport:
+def reported(campaign: Upgrade, trials: list[Trial], *, interrupted: bool) -> UpgradeReport:
     header = {
         "started": "2026-11-01T05:00:00Z",
         "seconds": 1.0,
@@ -952,7 +952,7 @@ def test_a_python_that_the_latest_does_not_support_is_the_reason(conduct: Conduc
 # -- what was interrupted -------------------------------------------------------------
 
 
-def half(campaign: Campaign, world: World) -> Work:
+def half(campaign: Upgrade, world: World) -> Work:
     """A column that was opened, as it is before its first trial ends."""
     column = Column(place("3.11"), world)
     bench = Bench(cast("Any", column), cast("Any", Trials(world, 1)), CampaignOptions())
@@ -964,8 +964,8 @@ def half(campaign: Campaign, world: World) -> Work:
     return work
 
 
-def idle() -> Campaign:
-    return Campaign(
+def idle() -> Upgrade:
+    return Upgrade(
         assignment(place("3.11"), options=CampaignOptions(), trials=Trials(World(ABC), 1))
     )
 

@@ -174,6 +174,15 @@ def test_files_are_shown_relative_to_the_noxfile(place: Place) -> None:
     ]
 
 
+def test_so_is_the_project_of_another_directory(place: Place) -> None:
+    place.write("sub/pyproject.toml", PYPROJECT)
+    found = place.gather(directory="sub", groups="base")
+    assert [show(one) for one in found.wanted.requirements] == [
+        ("Foo.Bar>=2", "sub/pyproject.toml:9   Foo.Bar>=2"),
+        ("six>=1", "sub/pyproject.toml:4   six>=1"),
+    ]
+
+
 def test_a_file_that_is_missing_is_told_with_who_asked(place: Place) -> None:
     place.write("noxfile.py", 'x\nsession(requirements=["gone.txt"])\n')
     with pytest.raises(FileMissing) as caught:
@@ -217,6 +226,24 @@ def test_the_dependencies_of_a_project_that_is_not_installed(place: Place) -> No
     assert place.shown(extras="all") == place.shown(extras="cli")
     assert place.shown(project=False) == []
     assert place.gather().sources == ()
+
+
+def test_what_a_project_of_poetry_asks_for_has_its_lines(place: Place) -> None:
+    text = """
+        [tool.poetry.dependencies]
+        python = "^3.11"
+        requests = "^2.31"
+        rich = { version = "*", extras = ["jupyter"] }
+
+        [tool.poetry.group.dev.dependencies]
+        "Ruamel.Yaml" = '~0.18'
+        pytest = {version = "^8.0", python = ">=3.8"}
+        six = "^1.0"
+        """
+    place.write("pyproject.toml", text)
+    found = place.gather(groups="dev")
+    lines = {one.requirement.name: one.origin.line for one in found.wanted.requirements}
+    assert lines == {"requests": 4, "rich": 5, "Ruamel.Yaml": 8, "pytest": 9, "six": 10}
 
 
 def test_a_package_is_built_and_its_dependencies_are_left_to_its_metadata(place: Place) -> None:

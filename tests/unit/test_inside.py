@@ -376,18 +376,53 @@ def test_what_goes(wish: Wish, names: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 0), ("500 MB", 500_000_000), ("2gb", 2 * 10**9), ("1.5K", 1500), ("", None),
-     ("-1", None), ("1 XB", None), ("9" * 30, None)],
+    [("0", 0), ("500 MB", 500_000_000), ("2gb", 2 * 10**9), ("1.5K", 1500), ("7 B", 7), ("", None),
+     ("-1", None), ("1 XB", None), ("2", None), ("1.5", None), ("9" * 30, None)],
 )  # fmt: skip
 def test_sizes(text: str, size: int | None) -> None:
     assert parse_size(text) == size
 
 
 def test_places_that_another_nox_may_hold_are_no_cache(tmp_path: Path) -> None:
-    for name in ("slots", "wheels-v1", "campaigns/matrix-1"):
+    run = "matrix-20260723-101502-2"
+    for name in ("slots", "wheels-v1", f"campaigns/{run}"):
         (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "campaigns" / run / "about.json").write_text("{}")
     found, _ = tending.things(tmp_path, tmp_path, set())
-    assert {one.label: one.kind for one in found} == {"matrix-1": "campaign", "wheels-v1": "cache"}
+    assert {one.label: one.kind for one in found} == {run: "campaign", "wheels-v1": "cache"}
+
+
+def test_what_only_lies_where_caches_do_is_not_ours(tmp_path: Path) -> None:
+    for name in ("mine", "Wheels-v1", "campaigns/mine", "campaigns/upgrade-20260723-101502"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "campaigns" / "mine" / "about.json").write_text("{}")
+    assert tending.things(tmp_path, tmp_path, set()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "link",
+    [".cache", ".cache/nox-envs", ".cache/nox-envs/campaigns", ".cache/nox-envs/wheels-v1",
+     ".cache/nox-envs/campaigns/upgrade-20260723-101502"],
+)  # fmt: skip
+def test_what_a_link_leads_to_is_not_ours(tmp_path: Path, link: str) -> None:
+    there = tmp_path / "nox"
+    cache = there / ".cache" / "nox-envs"
+    run = cache / "campaigns" / "upgrade-20260723-101502"
+    for path in (run, cache / "wheels-v1"):
+        path.mkdir(parents=True)
+    (run / "report.json").write_text("{}")
+    (tmp_path / ".nox").symlink_to(there, target_is_directory=True)
+    environments = tmp_path / ".nox"
+    cache = environments / ".cache" / "nox-envs"
+    assert len(tending.things(environments, cache, set())[0]) == 2
+    (there / link).rename(tmp_path / "moved")
+    (there / link).symlink_to(tmp_path / "moved", target_is_directory=True)
+    expected = {run.name, "wheels-v1"} - {Path(link).name}
+    if link.count("/") < 2:
+        expected = set()
+    elif link.endswith("campaigns"):
+        expected = {"wheels-v1"}
+    assert {one.label for one in tending.things(environments, cache, set())[0]} == expected
 
 
 def test_what_was_removed() -> None:

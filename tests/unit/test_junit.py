@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nox_envs.run.junit import failures
+from nox_envs.run.junit import failures, passed
 
 DATA = Path(__file__).parent / "data" / "junit"
 
@@ -48,6 +48,15 @@ def said(message: str, text: str = "") -> str:
 @pytest.mark.parametrize("name", ["pytest7-xunit1", "pytest8-xunit2-xdist", "pytest9-xunit1"])
 def test_ids_are_those_that_pytest_prints(name: str) -> None:
     assert set(recorded(name)) == PRINTED
+
+
+def test_what_passed_is_counted() -> None:
+    one = '<testcase classname="test_a" name="{}">{}</testcase>'
+    cases = {"good": "", "bad": "<failure/>", "odd": "<error/>", "left": "<skipped/>"}
+    text = document("".join(one.format(name, inside) for name, inside in cases.items()))
+    assert passed(text) == 1
+    assert passed(text.replace("<failure/>", "<system-out/>")) == 2
+    assert passed("") == passed("<html/>") == passed("<!DOCTYPE x>" + text) == 0
 
 
 @pytest.mark.parametrize("name", ["pytest7-xunit1", "pytest8-xunit2-xdist", "pytest9-xunit1"])

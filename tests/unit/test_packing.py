@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nox_envs import _files, _process
 from nox_envs.bundle import packing
+from nox_envs.errors import DiskFull
 from nox_envs.interpreter import Interpreter
 
 INTERPRETER = Interpreter(
@@ -74,3 +78,32 @@ def test_half_of_a_zip_is_none(
     assert list(target.parent.iterdir()) == []
     packing.unpack(bundle, target, {})
     assert zipfile.ZipFile(target).namelist() == ["alpha.py"]
+
+
+def test_a_target_without_space_is_named(
+    bundle: packing.Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(packing, "_install", install)
+    monkeypatch.setattr(packing, "_compare", lambda *_: None)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(DiskFull) as caught, _files.explained("another place"):
+        packing.unpack(bundle, tmp_path / "site.zip", {})
+    assert caught.value.path == str(tmp_path / "site.zip")
+
+
+def test_a_target_that_takes_not_all_is_named(
+    bundle: packing.Bundle, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "OSError: [Errno 28] No space left on device"
+    done = _process.Completed(command=(), returncode=1, stdout="", stderr=said)
+    monkeypatch.setattr(_process, "run", lambda *_, **__: done)
+    monkeypatch.setattr(_files, "fuller", lambda path: path)
+    with pytest.raises(DiskFull) as caught:
+        packing.unpack(bundle, target, {})
+    assert caught.value.path == str(target)
+    monkeypatch.setattr(_files, "fuller", lambda _: Path("elsewhere"))
+    with pytest.raises(DiskFull, match="elsewhere"):
+        packing.unpack(bundle, target, {})

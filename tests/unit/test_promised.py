@@ -11,6 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from nox_envs.called import Called
+from nox_envs.errors import UsageError
 from nox_envs.gather import Gathered
 from nox_envs.pyproject import Pyproject
 from nox_envs.resolve.requests import Origin, Request, Wanted
@@ -69,6 +71,35 @@ def test_each_has_its_own_place() -> None:
     origin = Origin(file="pyproject.toml", line=9, text="a>=1")
     found = asked("a>=1", "b>=2", declared={"a": origin})
     assert [str(one.origin) for one in found] == ["pyproject.toml:9   a>=1", "the project   b>=2"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "called", "advice"),
+    [
+        (
+            ("six>=1.10", "flask==2.2.2", "attrs~=20.1", "idna<3"),
+            Called(by_us=True, place=("sub",), after=("pytest", "-q")),
+            ["nox-envs floors sub attrs six -- pytest -q"],
+        ),
+        (("flask==2.2.2",), Called(by_us=True), ["nox-envs floors NAME"]),
+        (("six>=1.10",), Called(), ["-- six", "or set project="]),
+    ],
+)
+def test_where_no_project_promises_anything_it_says_what_to_type(
+    lines: tuple[str, ...], called: Called, advice: list[str]
+) -> None:
+    origin = Origin(file="requirements.txt", line=1, text="")
+    found = [Request(requirement=Requirement(line), origin=origin) for line in lines]
+    column = SimpleNamespace(
+        name="tests",
+        gathered=SimpleNamespace(pyproject=None, project=None, extras=()),
+        declared={canonicalize_name(one.name): (one,) for one in found},
+        interpreter=SimpleNamespace(markers={}),
+    )
+    with pytest.raises(UsageError) as caught:
+        bounds_of(cast("Any", column), called=called)
+    start = "name the dependencies that it is about:   "
+    assert [one.removeprefix(start) for one in caught.value.advice] == advice
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -41,12 +42,12 @@ ERROR = Result(outcome=Outcome.ERROR, reason="cannot reach the index")
 TWO = Version("2")
 
 
-def failing(*tests: str, signature: str = "", is_stopping: bool = False) -> Result:
+def failing(*tests: str, signature: str = "", is_stopping: bool = False, passed: int = 1) -> Result:
     """A failure; without tests, of a session that runs no pytest."""
     told = signature or " ".join(tests) or "boom"
     failure = Failure(signature=told, tests=dict.fromkeys(tests, "AssertionError"))
     trial = Trial(id="t1", cell="test", python="3.11", outcome=Outcome.FAIL, failure=failure)
-    shown = Shown(trial=trial, is_stopping=is_stopping, seconds=3.0)
+    shown = Shown(trial=trial, is_stopping=is_stopping, passed_tests=passed, seconds=3.0)
     return Result(outcome=Outcome.FAIL, shown=shown, signature=told)
 
 
@@ -473,7 +474,16 @@ def test_known_are_tests_that_fail_in_every_run_that_names_them() -> None:
     assert bench.known_failures == {"t::old"}
 
 
-@pytest.mark.parametrize("other", [PASS, ERROR, failing(), failing("t::old", is_stopping=True)])
+@pytest.mark.parametrize(
+    "other",
+    [
+        PASS,
+        ERROR,
+        failing(),
+        failing("t::old", is_stopping=True),
+        failing("t::old", passed=0),  # There is none that could decide.
+    ],
+)
 def test_nothing_is_known_of_runs_that_do_not_name_all(other: Result) -> None:
     bench = working("a").bench
     bench.know_failures(failing("t::old"), other)
@@ -497,4 +507,22 @@ def test_only_known_failures_and_all_of_them_are_a_pass(result: Result, *, accep
     bench.know_failures(*[failing("t::old", "t::other")] * 2)
     taken = bench.accepts(result)
     assert taken.outcome is (Outcome.PASS if accepted else result.outcome)
-    assert taken.shown is result.shown
+    assert (taken.shown is result.shown) or not accepted
+
+
+def test_of_what_failed_before_nothing_is_told() -> None:
+    bench = working("a").bench
+    bench.know_failures(*[failing("t::old")] * 2)
+    result = failing("t::new", "t::old")
+    assert result.shown
+    assert result.shown.trial.failure
+    failure = replace(
+        result.shown.trial.failure,
+        exception="assert 0",
+        tests={"t::new": "ImportError: gone", "t::old": "assert 0"},
+    )
+    trial = replace(result.shown.trial, failure=failure)
+    taken = bench.accepts(replace(result, shown=replace(result.shown, trial=trial)))
+    assert taken.shown
+    assert taken.shown.trial.failure
+    assert taken.shown.trial.failure.exception == "ImportError: gone"

@@ -186,6 +186,18 @@ Report and logs: .nox/.cache/nox-envs/upgrade-1
     assert "bisect" not in told(BROKEN)
 
 
+def test_what_is_not_committed() -> None:
+    said = told(replace(ONE, uncommitted=("pyproject.toml", "requirements.txt")))
+    assert (
+        """
+Write it to requirements.txt (uses this result, tests nothing again; \
+commit pyproject.toml and requirements.txt first, or add --force):
+  nox -s upgrade -- --apply
+"""
+        in said
+    )
+
+
 MARKDOWN = """\
 # Upgrade 5 of 6 dependencies (sqlalchemy must wait)
 
@@ -740,6 +752,24 @@ def test_what_to_do_next(facts: dict[str, Any], end: str) -> None:
     assert told(replace(ONE, directory="", **facts)).endswith(end.rstrip("\n") + "\n")
 
 
+def test_what_is_to_be_written_is_what_will_be_changed() -> None:
+    both = candidate("a", safe()), candidate("B.c", safe())
+    lines = (
+        Line(place="requirements.txt:1", before="a==1.0", after="a==2.0"),
+        Line(place="requirements.txt:2", before="b-c==1.0", after="b-c==2.0"),
+    )
+    files = ("requirements.txt", "requirements-dev.txt")
+    subject = replace(ONE, candidates=both, common={"a": "2.0", "B.c": "2.0"}, files=files)
+    assert "\nWrite these 2 to requirements.txt (uses" in told(replace(subject, lines=lines))
+    one = told(replace(subject, lines=lines[:1]))
+    assert "\nWrite the 1 line that has to change to requirements.txt (uses" in one
+    again = replace(lines[0], place="requirements-dev.txt:7")
+    two = told(replace(subject, lines=(lines[0], again)))
+    where = "requirements.txt and requirements-dev.txt"
+    assert f"\nWrite the 2 lines that have to change to {where} (uses" in two
+    assert f"\nWrite these 2 to {where} (uses" in told(subject)
+
+
 def test_what_to_do_next_as_markdown() -> None:
     one = as_markdown.render(replace(ONE, instead=(POETRY,)))
     assert f"\n\n{LOCKED.rstrip()} `{POETRY}`\n\n" in one
@@ -962,11 +992,11 @@ def test_lines_to_paste_are_shown_where_they_are_few() -> None:
     )
     few = replace(ONE, lines=lines[:12], words=("--only", "a b"))
     shown = told(few)
-    assert "--apply --only 'a b'\nOr paste:\n  requirements.txt:0   p0==1 -> p0==2\n" in shown
+    assert '--apply --only "a b"\nOr paste:\n  requirements.txt:0   p0==1 -> p0==2\n' in shown
     assert shown.count(" -> ") == 12
     many = told(replace(few, lines=lines))
     assert " -> " not in many
-    assert "\nOr see the lines first:\n  nox -s upgrade -- --dry-run --only 'a b'\n" in many
+    assert '\nOr see the lines first:\n  nox -s upgrade -- --dry-run --only "a b"\n' in many
     assert as_markdown.render(replace(few, lines=lines)).count(" -> ") == 13
     assert as_json.to_dict(few)["lines"][1] == {
         "place": "requirements.txt:1", "before": "p1==1", "after": "p1==2",

@@ -290,6 +290,13 @@ def test_the_json() -> None:
             "werkzeug does not break you: 2 releases of 27 were run, all pass.",
         ),
         (
+            replace(HOLE, declared="werkzeug==2.2.3"),
+            (
+                "werkzeug 3.0.0 is a bad release in the middle: 2.3.8 and 3.0.1 both pass. "
+                "werkzeug==2.2.3 in requirements.txt leaves that out already."
+            ),
+        ),
+        (
             replace(FOUND, status="all-bad", reason="exit 1"),
             (
                 "Cannot tell: the tests fail already with werkzeug 2.2.3 (exit 1 on 3.11 and 3.12): "
@@ -312,6 +319,16 @@ def test_the_first_line(found: Bisected, line: str) -> None:
 def test_what_the_first_line_says_is_not_said_again() -> None:
     assert "Until then" not in told(report(HOLE))
     assert "Until then" not in told(report(RANGE))
+
+
+def test_what_is_declared_already_is_not_to_be_pasted() -> None:
+    pinned = replace(FOUND, declared="werkzeug==2.2.3")
+    line = "werkzeug<3; werkzeug==2.2.3 in requirements.txt keeps to that already\n"
+    assert f"\nUntil then:   {line}" in told(report(pinned))
+    assert "Until then, in" not in told(report(pinned))
+    text = told(report(pinned, replace(FOUND, requirement="werkzeug<2")))
+    assert f"\nUntil then, on 3.11:   {line}" in text
+    assert "\nUntil then, in requirements.txt on 3.12:   werkzeug<2\n" in text
 
 
 def test_columns_that_differ_have_an_answer_each() -> None:
@@ -498,7 +515,7 @@ def test_the_two_locks_to_look_between() -> None:
     alone = moving("", columns={"test-3.11": "3.11"})
     one = replace(alone, result={"test-3.11": alone.result["test-3.11"]})
     assert "--bad .nox/bisect-1/locks/pylock.t3.toml\n" in told(one)
-    assert "--good '/a b/locks/pylock.t1.toml' --bad" in told(replace(one, directory="/a b"))
+    assert '--good "/a b/locks/pylock.t1.toml" --bad' in told(replace(one, directory="/a b"))
     first, *rest = alone.trials[4:]
     unmoved = replace(one, trials=(replace(first, changes={}), *rest))
     current = replace(one.result["test-3.11"], current="2.3.8")
@@ -510,9 +527,48 @@ def test_the_next_question() -> None:
     assert "\nName a release that works: nox -s bisect -- werkzeug --good VERSION\n" in told(
         report(replace(FOUND, status="all-bad"))
     )
-    innocent = report(replace(FOUND, status="no-failure"))
+    innocent = report(replace(FOUND, status="no-failure", current="2.3.1"))
     assert "\nWho else breaks you? nox -s culprit\n" in told(innocent)
     assert "culprit" not in as_terminal.render(innocent)
+
+
+def test_nobody_else_is_looked_for_where_it_passes_now() -> None:
+    green: Any = {"2.2.3": "good", "3.1.9": "good"}
+    innocent = report(replace(FOUND, status="no-failure", tested=green))
+    assert "culprit" not in told(innocent)
+
+
+UNMATCHED = replace(
+    FOUND,
+    status="inconclusive",
+    last_good=None,
+    first_bad=None,
+    bad_ranges=(),
+    requirement="",
+    tested={"2.2.3": "good", "2.3.8": "good", "3.0.0": "other", "3.1.9": "other"},
+    reason="no failure matches 'nope'; 2 runs failed otherwise: ImportError: x",
+    unmatched=True,
+)
+
+
+def test_failures_that_are_none_of_those_looked_for() -> None:
+    subject = report(UNMATCHED, status="inconclusive")
+    assert first_line(subject) == (
+        "Cannot tell which release of werkzeug breaks you: "
+        "no failure matches 'nope'; 2 runs failed otherwise: ImportError: x."
+    )
+    text = told(subject)
+    assert "x: fails" not in text
+    assert (
+        "\nwerkzeug fails, but not as --match says.\n"
+        "  flask/app.py:  from werkzeug.urls import url_quote\n"
+        "  .nox/bisect-1/logs/t2.txt\n"
+        "  To follow any failure:   nox -s bisect -- werkzeug\n"
+    ) in text
+    older = told(report(replace(UNMATCHED, current="2.3.1")))
+    assert "To follow any failure:   nox -s bisect -- werkzeug --good 2.2.3\n" in older
+    title = as_markdown.render(subject).splitlines()[0]
+    assert title == "# Bisect werkzeug: cannot tell"
 
 
 def test_each_way_to_fail_has_a_paragraph() -> None:

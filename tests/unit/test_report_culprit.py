@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from nox_envs.outcome import Outcome, Trial
+from nox_envs.called import Called
+from nox_envs.outcome import Failure, Outcome, Trial
 from nox_envs.report import as_json, as_markdown, as_terminal
 from nox_envs.report.facts import Blamed, CulpritReport, Guilty
 from nox_envs.report.view import Commands
@@ -110,7 +111,7 @@ add urllib3<2 to requirements.txt
 
 urllib3 1.26.20 -> 2.2.1 breaks 1 test.
   tests/test_a.py::test_a   AttributeError: |
-  Which release did it?   nox -s bisect -- urllib3
+  Which release did it?   nox -s bisect -- urllib3 --good 1.26.20
   Proven by t2 (fail) and t5 (pass).
 9 packages changed since 2026-10-01; innocent: botocore and requests, and 6 that nobody declares.
 
@@ -132,7 +133,7 @@ add `urllib3<2` to requirements.txt
 **urllib3 1.26.20 -> 2.2.1 breaks 1 test**.
 
 - `tests/test_a.py::test_a` `AttributeError: |`
-- Which release did it?   `nox -s bisect -- urllib3`
+- Which release did it?   `nox -s bisect -- urllib3 --good 1.26.20`
 - Proven by t2 (fail) and t5 (pass).
 
 **9 packages changed since 2026-10-01**; innocent: botocore and requests, \
@@ -169,6 +170,7 @@ def test_the_json() -> None:
             "culprits": [culprit(*evidence)],
             "cure": {"urllib3": "1.26.20"},
             "innocent": ["botocore", "requests"],
+            "doubt": "",
             "reason": "",
             "failing": {"tests/test_a.py::test_a": "AttributeError: |"},
             "log": "logs/t2.txt",
@@ -263,6 +265,13 @@ def test_json_of_columns_that_disagree_names_nobody_for_all() -> None:
             ),
         ),
         (
+            report(replace(NOBODY, status="inconclusive", doubt="runs disagree", reason="exit 1")),
+            (
+                "Cannot tell who is to blame on 3.11 and 3.12: runs disagree. "
+                "9 packages changed since 2026-10-01."
+            ),
+        ),
+        (
             report(replace(NOBODY, status="inconclusive", differing=0)),
             "No release is to blame: nothing changed since 2026-10-01 on 3.11 and 3.12.",
         ),
@@ -315,6 +324,55 @@ def test_the_title(subject: CulpritReport, title: str) -> None:
 
 
 # -- what follows
+
+
+def test_how_to_find_the_release_that_did_it() -> None:
+    werkzeug = replace(SIX, name="werkzeug", before="2.2.3", after="3.1.9", first_bad=None)
+    line = "  Which release did it?   nox -s bisect -- werkzeug --good 2.2.3"
+    for declared in (True, False):
+        one = guilty(replace(werkzeug, declared=declared))
+        assert f"{line}\n" in told(report(one))
+        assert f"{line}\n" in told(report(one, bad="now with six held"))
+        assert f"{line} --bad 3.1.9\n" in told(report(one, bad="git:v2"))
+        assert f"{line} --only test-3.11\n" in told(report(one, NOBODY))
+    ahead = guilty(replace(werkzeug, after="4.0rc1"))
+    assert f"{line} --bad 4.0rc1\n" in told(report(ahead))
+    for before, after in (("3.1.9", "2.2.3"), (None, "3.1.9"), ("2.2.3", None)):
+        one = guilty(replace(werkzeug, before=before, after=after))
+        assert "Which release" not in told(report(one))
+    ours = Commands(bisect="bisect", called=Called(by_us=True, after=("pytest", "-q")))
+    assert "nox-envs bisect werkzeug --good 2.2.3 -- pytest -q" in as_terminal.render(
+        report(guilty(werkzeug)), commands=ours
+    )
+
+
+UNKNOWN = Blamed(
+    status="inconclusive", differing=9, doubt="it could not be built", reason="TypeError: all"
+)
+
+
+def red(name: str, *changed: str, **facts: Any) -> Trial:
+    return Trial(
+        id=name, cell="test-3.11", python="3.11", outcome=Outcome.FAIL, log=f"logs/{name}.txt",
+        changes=dict.fromkeys(changed, ("2.2.3", "3.1.9")), **facts,
+    )  # fmt: skip
+
+
+def test_where_nobody_is_proven_guilty_the_smallest_set_that_fails_is_told() -> None:
+    failure = Failure(signature="s", exception="ImportError: url_quote")
+    trials = red("t2", *"abcdefghi"), red("t3", "a", "b"), red("t4", "werkzeug", failure=failure)
+    text = told(report(UNKNOWN, trials=trials))
+    assert (
+        "\nnow fails: TypeError: all.\n"
+        "It fails with werkzeug 2.2.3 -> 3.1.9 alone (t4): ImportError: url_quote.\n"
+        "  .nox/culprit-1/logs/t4.txt\n"
+        "  Which release did it?   nox -s bisect -- werkzeug --good 2.2.3\n"
+    ) in text
+    two = told(report(UNKNOWN, trials=trials[:2]))
+    assert "\nIt fails with a 2.2.3 -> 3.1.9 and b 2.2.3 -> 3.1.9 and nothing else (t3).\n" in two
+    assert "Which release" not in two
+    later = "A later state that worked leaves less to look at: nox -s culprit -- --good STATE"
+    assert f"\n{later}\n" in told(report(UNKNOWN, trials=trials[:1]))
 
 
 def test_several_culprits_have_a_paragraph_each() -> None:

@@ -116,7 +116,8 @@ click>=7.0 is never reached on 3.12: flask>=2 asks for more; 7.1 was installed.
   Put:   click>=7.1
 Without a lower bound: six.
 
-Add --apply to write it to pyproject.toml; nothing is tested again.
+Write it to pyproject.toml (uses this result, tests nothing again):
+  nox -s floors -- --apply
 Report and logs: .nox/floors-1
 """
     )
@@ -159,7 +160,9 @@ One lower bound of 2 is not true: `attrs>=20.1` needs 21.3 on 3.12.
 
 **Without a lower bound**: six.
 
-Add --apply to write it to pyproject.toml; nothing is tested again.
+Write it to pyproject.toml (uses this result, tests nothing again):
+
+`nox -s floors -- --apply`
 
 <details><summary>Output</summary>
 
@@ -409,11 +412,15 @@ def test_bounds_that_could_be_lower() -> None:
 @pytest.mark.parametrize(
     ("facts", "hint"),
     [
-        ({}, "Add --apply to write it to pyproject.toml; nothing is tested again.\n"),
         (
-            {"files": ("a.txt", "noxfile.py", "b.txt")},
-            "Add --apply to write it to a.txt and b.txt;",
+            {},
+            (
+                "Write it to pyproject.toml (uses this result, tests nothing again):\n"
+                "  nox -s floors -- --apply\n"
+            ),
         ),
+        ({"words": ("attrs", "--python", "3.12")}, "-- --apply attrs --python 3.12\n"),
+        ({"files": ("a.txt", "noxfile.py", "b.txt")}, "Write it to a.txt and b.txt (uses"),
         ({"files": ("noxfile.py",)}, ""),
         ({"trials": (FAILED,)}, ""),
         ({"status": "interrupted"}, ""),
@@ -425,6 +432,15 @@ def test_what_passed_together_and_has_a_file_can_be_written(
     text = told(replace(BROKEN, **facts))
     assert hint in text
     assert ("--apply" in text) == bool(hint)
+
+
+def test_a_line_that_is_to_be_written_for_several_pythons_is_said_once() -> None:
+    lower = replace(FALSE, true_floor="20.9")
+    text = told(report((lower,), (FALSE,)))
+    assert text.count("Put in pyproject.toml:9:   attrs>=21.3\n") == 1
+    assert "20.9 is the lowest that was proven to pass.\nattrs" in text
+    apart = told(report((replace(lower, requirement="attrs>=20.9"),), (FALSE,)))
+    assert apart.count("  Put in pyproject.toml:9:") == 2
 
 
 @pytest.mark.parametrize(
@@ -502,3 +518,11 @@ def test_no_text_changes_what_a_report_is_made_of(text: str) -> None:
     assert all(line.isprintable() for line in as_terminal.render(subject).split("\n"))
     assert as_terminal.render(subject, encoding="ascii").isascii()
     json.loads(as_json.dumps(subject))
+
+
+def test_tests_that_fail_already_are_told() -> None:
+    known = Baseline(outcome=Outcome.FAIL, known_failures=("tests/test_a.py::test_old",))
+    said = told(report((ATTRS,), baseline=dict.fromkeys(COLUMNS, known)))
+    assert "on 3.10 and 3.12, apart from 1 test that failed before." in said
+    assert "1 test fails already with the versions you have; lower bounds were judged by" in said
+    assert "tests/test_a.py::test_old" in said

@@ -123,3 +123,17 @@ def test_a_missing_file_is_named_with_who_asked() -> None:
 def test_abuse_is_refused(line: str) -> None:
     with pytest.raises(DeclarationError):
         read({"requirements.txt": line})
+
+
+def test_a_checkout_may_name_its_package_in_the_fragment() -> None:
+    lines = {
+        "-e git+https://x.org/a/b.git@abc#egg=b": "b @ git+https://x.org/a/b.git@abc",
+        "git+https://x.org/b@abc#egg=b[c]&subdirectory=d": (
+            "b[c] @ git+https://x.org/b@abc#subdirectory=d"
+        ),
+    }
+    contents = read({"requirements.txt": "\n".join(lines)})
+    assert [str(one.requirement) for one in contents.requests] == list(lines.values())
+    assert [one.origin.text for one in contents.requests] == list(lines)
+    with pytest.raises(DeclarationError):
+        read({"requirements.txt": "-e git+https://x.org/a/b.git@abc"})

@@ -159,7 +159,7 @@ deps =
     django52: Django>=5.2,<6
     py39: backport
     {env:EXTRA}
-setenv = A=1
+setenv = {env:ALL}
 commands =
     python -c "print(1)"
     pytest {posargs:tests -q}
@@ -186,6 +186,33 @@ def test_tox() -> None:
     left = "; ".join(found.left)
     for word in ("py39: backport", "{env:EXTRA}", "coverage report", "environment lint", "setenv"):
         assert word in left
+
+
+def test_the_variables_of_tox() -> None:
+    text = """
+        [tox]
+        env_list = py311
+        [testenv]
+        set_env =
+            APP_MODE = test  # as it is
+            # none
+            URL=http://x/?a=b
+            py311: OLD = 1
+            PYTHONPATH = {toxinidir}/src
+        passenv = CI APP_*, {env:MORE}
+          HOME
+    """
+    found = begun({"tox.ini": text.replace("\n        ", "\n")})
+    options = declared(found)
+    assert options["env"] == {"APP_MODE": "test", "URL": "http://x/?a=b"}
+    assert options["pass_env"] == ["CI", "APP_*", "HOME"]
+    assert found.left == (
+        "`py311: OLD = 1` in setenv of tox.ini: write env={...}",
+        "`PYTHONPATH = {toxinidir}/src` in setenv of tox.ini: write env={...}",
+        "`{env:MORE}` in passenv of tox.ini: write pass_env=[...]",
+    )
+    everything = "[tox]\nenvlist = py311\n[testenv]\npassenv = *\n"
+    assert "pass_env" not in declared(begun({"tox.ini": everything}))
 
 
 def test_the_cells_of_tox_and_no_others() -> None:
@@ -219,6 +246,48 @@ def test_values_are_named_after_their_versions(deps: str, values: Any) -> None:
     lines = f"  requests231: requests{first}\n  requests232: requests{second}\n"
     tox = f"[tox]\nenvlist = py311-requests{{231,232}}\n[testenv]\ndeps =\n{lines}"
     assert declared(begun({"tox.ini": tox}))["matrix"] == {"requests": values}
+
+
+@pytest.mark.parametrize(
+    ("deps", "labels"),
+    [
+        ("<24 >=24", ["requests231", "requests232"]),
+        ("!=24 ==24", ["requests231", "requests232"]),
+        ("<24 >=25", ["<24", "25"]),
+    ],
+)
+def test_each_value_has_an_environment_of_its_own(deps: str, labels: list[str]) -> None:
+    first, second = deps.split(" ")
+    lines = f"  requests231: requests{first}\n  requests232: requests{second}\n"
+    found = begun(
+        {"tox.ini": f"[tox]\nenvlist = py311-requests{{231,232}}\n[testenv]\ndeps =\n{lines}"}
+    )
+    assert list(found.matrix["requests"]) == labels
+    options = {"python": list(found.pythons), "matrix": found.matrix}
+    cells = [one.name for one in matrix.cells(declaration.parse("test", options, where=""))]
+    assert (len(cells), matrix.Directories().claim("test", cells)) == (2, ())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cov: coverage erase",
+        "dj32: pytest a",
+        "dj32:pytest a",
+        "py311,dj{32,42}: pytest b",
+        "dj32, dj42 : pytest b",
+        "py311-!cov: pytest d",
+        "lint: ruff check",
+    ],
+)
+def test_a_command_for_some_factors_is_named_and_not_run_for_all(line: str) -> None:
+    tox = f"[tox]\nenvlist = py311-dj{{32,42}}{{,-cov}}\n[testenv]\ncommands =\n  {line}\n"
+    found = begun({"tox.ini": f"{tox}  python -m x a: b\n  python http://x.org\n"})
+    assert found.commands == (
+        ("python", "-m", "x", "a:", "b"),
+        ("python", "http://x.org"),
+    )
+    assert found.left == (f"`{line}` of tox.ini",)
 
 
 def test_broken_tox() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, fields
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -15,9 +17,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from nox_envs.errors import FileMissing, LockInvalid, NoxEnvsError, Unresolvable, UsageError
+from nox_envs.errors import (
+    FileMissing,
+    LockInvalid,
+    NoxEnvsError,
+    ReleaseNotFound,
+    Unresolvable,
+    UsageError,
+)
 from nox_envs.gather import Gathered
 from nox_envs.interpreter import Interpreter
+from nox_envs.resolve.index import Release, Releases
 from nox_envs.resolve.requests import Origin, Request, Wanted
 from nox_envs.upgrade.column import Column
 from nox_envs.upgrade.states import Between, State, States, completed
@@ -60,7 +70,8 @@ def column(*own: str) -> Column:
         SimpleNamespace(
             name="test",
             interpreter=PYTHON,
-            current=SimpleNamespace(locals=projects),
+            current=SimpleNamespace(locals=projects, pins={}),
+            releases=None,
         ),
     )
 
@@ -171,6 +182,87 @@ hashed==1.0 --hash=sha256:{}
         "ruamel-yaml": "0.17.1",
         "hashed": "1.0",
     }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e git+https://example.org/a/b.git@abc123#egg=b",
+        "-e git+ssh://git@example.org/a/b.git@abc123#egg=b&subdirectory=deep",
+        "git+https://example.org/a/b.git@abc123#subdirectory=deep&egg=B ; python_version > '3'",
+        "b @ git+https://example.org/a/b.git@abc123",
+    ],
+)
+def test_a_checkout_in_a_freeze_has_no_release_of_its_own(states: States, line: str) -> None:
+    found = state(states, "freeze.txt", f"a==1.0\n{line}\n")
+    assert plain(found.pins) == {"a": "1.0"}
+    assert found.loose == {"b"}
+
+
+@pytest.mark.parametrize("second", ["beta==1.1", "Beta==2.0", "beta===1.0.1"])
+def test_two_pins_of_one_package_are_no_state(states: States, second: str) -> None:
+    text = f"beta==1.0\na==1.0\n{second}\n"
+    with pytest.raises(UsageError, match=r"beta is .*: freeze\.txt:1 and freeze\.txt:3"):
+        read(states, "freeze.txt", text)
+    assert read(states, "freeze.txt", "beta==1.0\nBeta==1.0.0\n") == {"beta": "1.0"}
+
+
+def locked(name: str, version: str, *marker: str) -> dict[str, Any]:
+    file = f"{name}-{version}-py3-none-any.whl"
+    wheel = {"name": file, "url": f"https://host/{file}", "hashes": {"sha256": SHA}}
+    entry = {"name": name, "version": version, "wheels": [wheel]}
+    return {**entry, "marker": marker[0]} if marker else entry
+
+
+def test_two_entries_of_a_lock_for_one_python_are_no_state(states: States) -> None:
+    def text(*packages: dict[str, Any]) -> str:
+        head = {"lock-version": "1.0", "created-by": "me"}
+        return tomli_w.dumps({**head, "packages": list(packages)})
+
+    old, new = "python_version < '3.11'", "python_version >= '3.11'"
+    forked = text(locked("beta", "1.0", old), locked("beta", "2.0", new))
+    assert read(states, "pylock.toml", forked) == {"beta": "2.0"}
+    twice = text(locked("beta", "1.0"), locked("beta", "2.0", new))
+    with pytest.raises(LockInvalid, match=r"pylock\.toml: has beta twice .*: 1\.0 and 2\.0"):
+        read(states, "pylock.toml", twice)
+
+
+def indexed(*versions: str, resolves: bool = False) -> Column:
+    """A cell with beta 3.0, on an index that has some other releases of it."""
+
+    def resolve(*_: object, **__: object) -> None:
+        if not resolves:
+            raise Unresolvable(reason="no")
+
+    releases = Releases(
+        name=canonicalize_name("beta"),
+        releases=tuple(Release(version=Version(one), files=()) for one in versions),
+    )
+    cell = column()
+    cell.current.pins[canonicalize_name("beta")] = Version("3.0")
+    vars(cell).update(releases=lambda _: releases, resolve=resolve)
+    return cell
+
+
+def test_a_release_that_nobody_has_is_named_where_it_stands(states: States) -> None:
+    path = states.base / "freeze.txt"
+    path.write_text("gone==7.0\nbeta==9.9\n", encoding="utf-8")
+    with pytest.raises(ReleaseNotFound) as caught:
+        states.read("freeze.txt", indexed("2.0", "3.0"))
+    assert caught.value.message == "beta has no release 9.9"
+    assert caught.value.addresses == ("freeze.txt:2   beta==9.9",)
+    assert "noxfile" not in str(caught.value)
+    # It is on the index, or in a directory of wheels.
+    for cell in (indexed("9.9", "3.0"), indexed("3.0", resolves=True)):
+        assert plain(states.read("freeze.txt", cell).pins) == {"gone": "7.0", "beta": "9.9"}
+
+
+def test_a_release_of_a_lock_that_nobody_has(states: States) -> None:
+    document = {"lock-version": "1.0", "created-by": "me", "packages": [locked("beta", "9.9")]}
+    (states.base / "pylock.toml").write_text(tomli_w.dumps(document), encoding="utf-8")
+    with pytest.raises(ReleaseNotFound) as caught:
+        states.read("pylock.toml", indexed("3.0"))
+    assert caught.value.addresses == ("pylock.toml   beta==9.9",)
 
 
 def test_what_a_file_names_without_a_release_is_there(states: States) -> None:
@@ -318,6 +410,34 @@ def test_what_looks_like_no_date_is_a_file(states: States, text: str) -> None:
     assert read(states, text, "a==1.0\n") == {"a": "1.0"}
 
 
+@pytest.mark.parametrize("text", ["9999-12-31", "9999-12-31T23:59-14:00", "2999-01-01T00:00Z"])
+def test_a_date_that_has_not_come_is_no_state(states: States, text: str) -> None:
+    with pytest.raises(UsageError, match="has not come yet"):
+        states.read(text, column())
+
+
+def test_dates_before_all_releases_are_states(states: States) -> None:
+    for text in ("0001-01-01", "0001-01-01T00:00+14:00", f"{datetime.now(timezone.utc):%Y-%m-%d}"):
+        with pytest.raises(AttributeError, match="gathered"):
+            states.read(text, column())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (".", "is a directory, and no state"),
+        ("", "an empty word names no state"),
+        (os.devnull, "is no regular file, and no state"),
+    ],
+)
+def test_what_is_there_and_is_no_file(states: States, text: str, said: str) -> None:
+    if text == os.devnull and not Path(text).exists():
+        pytest.skip("there is no such file here")
+    with pytest.raises(UsageError, match=said) as caught:
+        states.read(text, column())
+    assert "a file of pins" in caught.value.hints[0]
+
+
 # -- the last that passed
 
 
@@ -328,10 +448,8 @@ def record(states: States, campaign: str, *trials: tuple[str, str, str]) -> None
         lock = f"locks/pylock.{number}.toml"
         path = states.campaigns / campaign / lock
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = f"a-{version}-py3-none-any.whl"
-        wheel = {"name": file, "url": f"https://host/{file}", "hashes": {"sha256": SHA}}
-        entry = {"name": "a", "version": version, "wheels": [wheel]}
-        document = {"lock-version": "1.0", "created-by": "me", "packages": [entry]}
+        packages = [locked("a", version)]
+        document = {"lock-version": "1.0", "created-by": "me", "packages": packages}
         path.write_text(tomli_w.dumps(document), encoding="utf-8")
         told.append({"cell": cell, "outcome": outcome, "lock": lock})
     report = states.campaigns / campaign / "report.json"

@@ -11,7 +11,7 @@ import pytest
 
 import nox_envs
 from nox_envs import _files
-from nox_envs.declaration import parse
+from nox_envs.declaration import Declaration, parse
 from nox_envs.errors import DeclarationError, Mistake
 from nox_envs.options import Options
 from nox_envs.pyproject import ProjectKind, Pyproject
@@ -215,6 +215,36 @@ def test_what_stands_for_a_project_is_what_there_is(
     assert found.options == {"project": False, "requirements": "c"}
 
 
+def test_beside_a_lock_no_requirements_stand_for_a_project() -> None:
+    text = """
+        [tool.nox-envs.sessions.test]
+        run = []
+        lock = "uv.lock"
+        optional_project = "editable"
+        optional_requirements = ["a.txt"]
+        """
+    table = read(text)
+    known = Pyproject.from_dict(_files.parse_toml(PACKAGE))
+    for pyproject, there, expected in (
+        (known, ["a.txt"], {"project": "editable"}),
+        (None, ["a.txt", "setup.py"], {"project": "editable"}),
+        (None, ["a.txt"], {}),
+    ):
+        found, wrong = session_of("test", table.merged("test"), pyproject, has=there.__contains__)
+        assert (found.options, wrong) == ({"lock": "uv.lock", **expected}, [])
+
+
+def test_optional_groups_are_no_categories_of_a_lock() -> None:
+    pyproject = Pyproject.from_dict({"dependency-groups": {"dev": []}})
+    text = """
+        [tool.nox-envs.sessions.test]
+        run = []
+        lock = "Pipfile.lock"
+        optional_groups = ["*"]
+        """
+    assert session(text, pyproject=pyproject).options == {"lock": "Pipfile.lock"}
+
+
 def test_optional_groups_are_those_that_are_declared() -> None:
     pyproject = Pyproject.from_dict({"dependency-groups": {"Test_All": [], "docs": [], "dev": []}})
     text = """
@@ -280,6 +310,37 @@ def test_what_a_session_has_to_be_told() -> None:
 
 # -- mistakes -------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize(
+    ("extends", "own", "expected"),
+    [
+        ('["base"]', "", {"install", "dependencies"}),
+        ('["base", "acme:web"]', "", {"install"}),
+        ('["acme:web", "base"]', "", {"install", "dependencies"}),
+        ('["base", "acme:web"]', 'dependencies = ["six"]', {"install", "dependencies"}),
+        ('"acme:web"', "", set()),
+    ],
+)
+def test_what_a_table_asks_for_itself(extends: str, own: str, expected: set[str]) -> None:
+    def lookup(spec: str, trail: tuple[str, ...]) -> Fields:
+        place = Place(source="acme", prefix="acme, sessions.web.")
+        return Fields.at({"dependencies": ["flask"]}, place)
+
+    text = f"""
+        [tool.nox-envs.sessions.base]
+        install = "attrs"
+        dependencies = ["flask<2"]
+        [tool.nox-envs.sessions.test]
+        extends = {extends}
+        run = []
+        {own}
+        """
+    declared_in = session(text, lookup=lookup).declared_in
+    found = Declaration(name="test", declared_in=declared_in)
+    assert found.asked_in("pyproject.toml") == expected
+    assert found.asked_in("acme") == ({"dependencies"} - expected)
+
+
 RUN = 'run = [["x"]]'
 WRONG: list[tuple[str, str, bool]] = [
     # What stands in `[tool.nox-envs.sessions.test]`, the address, and whether the schema can tell.
@@ -311,6 +372,7 @@ WRONG: list[tuple[str, str, bool]] = [
     (f"optional_groups = [1]\n{RUN}", "optional_groups[0]", True),
     (f"optional_requirements = [1]\n{RUN}", "optional_requirements[0]", True),
     (f"optional_project = 1\n{RUN}", "optional_project", True),
+    (f"optional_project = ['wheel']\n{RUN}", "optional_project", True),
     (f"description = 1\n{RUN}", "description", True),
     (f"extends = [1]\n{RUN}", "extends[0]", True),
     (f"extends = 'absent'\n{RUN}", "extends", False),
@@ -375,6 +437,24 @@ def test_campaigns_are_of_sessions_that_run() -> None:
     assert addresses == ["tool.nox-envs.campaigns[1]", "tool.nox-envs.campaigns[2]"]
     assert found[0].hint == "did you mean test?"
     assert read(text).campaigns == ("test", "tset", "base")
+
+
+def test_a_session_of_the_table_may_have_been_meant() -> None:
+    text = """
+        [tool.nox-envs.sessions.test]
+        run = [["x"]]
+        [tool.nox-envs.sessions.more]
+        extends = "{}"
+        """
+
+    def lookup(spec: str, _: object) -> Fields:
+        mistake = Mistake(address="", problem=f"no {spec}", hint="did you mean tests?")
+        raise DeclarationError(where="snippets", mistakes=(mistake,))
+
+    for extended, hint in (("tset", "test"), ("testss", "tests")):
+        table = read(text.format(extended), lookup=lookup)
+        table.merged("more")
+        assert [one.hint for one in table.mistakes] == [f"did you mean {hint}?"]
 
 
 def test_what_is_extended_has_its_mistakes_where_they_stand() -> None:

@@ -180,7 +180,7 @@ def test_a_habit_is_answered_with_both_spellings(word: str) -> None:
 
 
 def test_the_spelling_for_the_tests_can_be_pasted() -> None:
-    assert "nox -s upgrade -- -- -k 'login or out'" in refused("-k", "login or out").advice[0]
+    assert 'nox -s upgrade -- -- -k "login or out"' in refused("-k", "login or out").advice[0]
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_what_a_matrix_can_be_asked() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-k", "a b"], "nox -s matrix -- -- -k 'a b'"),
+        (["-k", "a b"], 'nox -s matrix -- -- -k "a b"'),
         (["-k", "a"], "nox -s matrix -- --only CELL|AXIS=VALUE"),
         (["--mode", "fresh"], "--mode is not an option of matrix"),
         (["--fail-on", "breaks"], "it takes inconclusive, error, not-tested"),

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from nox_envs import _files, _process, borrowed, cli, starting
+from nox_envs import _files, _process, borrowed, cli, settings, starting, tending
 from nox_envs.borrowed import Borrowed, home
+from nox_envs.called import Called
 from nox_envs.commands import campaign
 from nox_envs.commands.campaign import read
-from nox_envs.errors import UsageError
+from nox_envs.errors import NotApplied, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
 
 def test_directories_are_told_from_what_options_say(tmp_path: Path) -> None:
@@ -50,11 +52,22 @@ def test_what_is_for_nox(tmp_path: Path) -> None:
         (["services/*"], "there is no directory services/*"),
         (["--json"], "--json wants a value"),
         (["--json", "."], "--json wants a file, and . is a directory"),
+        (["--json", "file/m.json"], "--json file/m.json cannot be written: "),
+        (["--markdown=file/a/m.md"], "--markdown file/a/m.md cannot be written: "),
     ],
 )
 def test_words_that_cannot_be_meant(tmp_path: Path, words: list[str], problem: str) -> None:
+    (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=problem.replace("*", r"\*")):
         read(words, cwd=tmp_path)
+
+
+def test_a_directory_is_asked_about_once(tmp_path: Path) -> None:
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "c").mkdir()
+    (tmp_path / "link").symlink_to("a b", target_is_directory=True)
+    words = ["link/", "c/", "a b/", "./c", str(tmp_path / "link")]
+    assert read(words, cwd=tmp_path).directories == ("link/", "c/")
 
 
 @pytest.fixture
@@ -87,6 +100,69 @@ def test_what_the_user_has_written_meanwhile_stays(copied: Borrowed) -> None:
     with pytest.raises(UsageError, match=r"b\.txt was changed in the meantime"):
         copied.give_back()
     assert (copied.original / "a.txt").read_bytes() == b"a==1\r\n"
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, copied: Borrowed) -> dict[str, BaseException]:
+    """What comes of writing a file of the project, by its name; both are edited."""
+    errors: dict[str, BaseException] = {}
+    write = _files.write_exactly
+
+    def write_exactly(path: Path, text: str) -> None:
+        if path.is_relative_to(copied.original) and path.name in errors:
+            raise errors[path.name]
+        write(path, text)
+
+    for name in copied.were:
+        (copied.copy / name).write_bytes(b"a==2\r\n")
+    monkeypatch.setattr(_files, "write_exactly", write_exactly)
+    return errors
+
+
+def held(copied: Borrowed) -> set[bytes]:
+    return {(copied.original / name).read_bytes() for name in copied.were}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "no", "b.txt"), "no permission for b.txt"),
+        (OSError(errno.EIO, "broken", "b.txt"), r"\[Errno 5\] broken: 'b.txt'"),
+    ],
+)
+def test_what_cannot_be_given_back_whole_is_taken_back(
+    copied: Borrowed, refused: dict[str, BaseException], error: OSError, said: str
+) -> None:
+    refused["b.txt"] = error
+    with pytest.raises(NotApplied, match=f"{said}; the files are as they were") as caught:
+        copied.give_back()
+    assert caught.value.detail == "b.txt"
+    assert held(copied) == {b"a==1\r\n"}
+
+
+def test_an_interrupt_takes_back_what_is_given_back(
+    copied: Borrowed, refused: dict[str, BaseException]
+) -> None:
+    refused["b.txt"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        copied.give_back()
+    assert held(copied) == {b"a==1\r\n"}
+
+
+def test_what_cannot_be_taken_back_either_is_named(
+    copied: Borrowed, refused: dict[str, BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused["b.txt"] = PermissionError(errno.EACCES, "no", "b.txt")
+    write = _files.write_exactly
+
+    def write_exactly(path: Path, text: str) -> None:
+        write(path, text)
+        refused["a.txt"] = PermissionError(errno.EACCES, "no", "a.txt")
+
+    monkeypatch.setattr(_files, "write_exactly", write_exactly)
+    said = r"no permission for b\.txt; what was written before could not be taken back: a\.txt"
+    with pytest.raises(UsageError, match=said):
+        copied.give_back()
 
 
 @pytest.mark.parametrize(
@@ -140,6 +216,78 @@ def test_a_directory_that_cannot_be_asked_about_is_one_row(
     assert reports == dict.fromkeys(["services/b", "services/a", "services/c"])
 
 
+def test_a_directory_that_is_no_package(
+    services: dict[str, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hint = "hint: to ask about the directory:   nox-envs upgrade services/\n"
+    assert services
+    assert cli.main(["upgrade", "services"]) == 2
+    assert capsys.readouterr().err.endswith(hint)
+    services["a"] = 1
+    for name in ("b", "c"):
+        (tmp_path / "services" / "a" / "services" / name).mkdir(parents=True)
+    monkeypatch.chdir("services/a")
+    assert cli.main(["upgrade", "services"]) == 1
+    assert capsys.readouterr().err.endswith(hint)
+    services["a"] = 0
+    assert cli.main(["upgrade", "services"]) == 0
+    assert hint not in capsys.readouterr().err
+
+
+def test_a_file_and_a_mistyped_directory_among_several(
+    services: dict[str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert services
+    (tmp_path / "services/README.md").write_text("")
+    words = ["services/README.md", "services/a", "services/typo", "services/c"]
+    assert cli.main(["upgrade", *words]) == 2
+    said = capsys.readouterr()
+    assert "services/README.md is no directory, and left out.\n" in said.err
+    assert "error: there is no directory services/typo\n" in said.err
+    rows = [line.split() for line in said.out.splitlines()[-3:]]
+    assert [(row[0], row[-1]) for row in rows] == [
+        ("services/a", "0"), ("services/typo", "2"), ("services/c", "0"),
+    ]  # fmt: skip
+    assert cli.main(["upgrade", "services/README.md", "services/a"]) == 0
+    assert cli.main(["upgrade", "services/README.md"]) == 2
+    assert "there is no directory services/README.md" in capsys.readouterr().err
+
+
+def test_the_report_of_all_is_no_file_of_a_project_later(
+    services: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Path, bool]] = []
+    monkeypatch.setattr(
+        borrowed, "reported",
+        lambda directory, report, **_: seen.append((directory, report.is_file())),
+    )  # fmt: skip
+    assert services
+    cli.main(EACH)
+    assert seen == [(Path("services") / name, True) for name in "bac"]
+
+
+def test_a_report_that_only_we_want_is_none_that_was_asked_for(
+    services: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def attend(command: list[str], *, env: Mapping[str, str], **_: object) -> int:
+        seen.append(command[command.index("upgrade") + 1 :])
+        called = Called.from_text(env[settings.CALLED_VARIABLE])
+        Path(called.report).write_text('{"kind": "matrix", "status": "ok"}')
+        return 0
+
+    monkeypatch.setattr(_process, "attend", attend)
+    assert services
+    cli.main([*EACH, "--resume"])
+    assert seen == [["--", "--resume"]] * 2
+    reports = json.loads((tmp_path / "all.json").read_text())["reports"]
+    assert reports["services/a"]["status"] == "ok"
+
+
 @pytest.mark.parametrize("code", [130, -15], ids=["nox was ended", "nox ended by itself"])
 def test_a_signal_stops_all_that_is_left(
     services: dict[str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str], code: int
@@ -159,13 +307,16 @@ def test_a_noxfile_without_that_session(
     assert ("nox_envs.campaigns(...)" in capsys.readouterr().err) is hinted
 
 
-@pytest.mark.parametrize(("code", "given"), [(0, 1), (1, 1), (130, 0), (137, 0)])
-def test_edits_of_what_was_killed_are_not_taken(
-    copied: Borrowed, monkeypatch: pytest.MonkeyPatch, code: int, given: int
-) -> None:
-    def attend(*_: object, **__: object) -> int:
+@pytest.fixture
+def ended(copied: Borrowed, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """What a campaign exits with that has edited a file of the copy."""
+    codes = {"code": 0}
+
+    def attend(_: object, *, env: Mapping[str, str], **__: object) -> int:
         (copied.copy / "a.txt").write_bytes(b"a==2\r\n")
-        return code
+        called = Called.from_text(env[settings.CALLED_VARIABLE])
+        Path(called.applied).write_text("Checked.\n")
+        return codes["code"]
 
     @contextlib.contextmanager
     def lent(*_: object, **__: object) -> Iterator[Borrowed]:
@@ -174,9 +325,89 @@ def test_edits_of_what_was_killed_are_not_taken(
     monkeypatch.chdir(copied.original)
     monkeypatch.setattr(_process, "attend", attend)
     monkeypatch.setattr(
-        campaign, "found_in", lambda *_: SimpleNamespace(taken=("a.txt",), pythons=())
+        campaign,
+        "found_in",
+        lambda *_: SimpleNamespace(taken=("a.txt",), pythons=(), left=("`x` of tox.ini",)),
     )
     monkeypatch.setattr(starting, "noxfile", lambda *_, **__: "")
     monkeypatch.setattr(borrowed, "borrowed", lent)
+    return codes
+
+
+@pytest.mark.parametrize(("code", "given"), [(0, 1), (1, 1), (130, 0), (137, 0)])
+def test_edits_of_what_was_killed_are_not_taken(
+    copied: Borrowed,
+    ended: dict[str, int],
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    given: int,
+) -> None:
+    ended["code"] = code
     assert cli.main(["upgrade", "--apply"]) == code
     assert (copied.original / "a.txt").read_bytes() == b"a==%d\r\n" % (1 + given)
+    said = capsys.readouterr()
+    assert f"Environments and reports: {copied.noxfile.parent / '.nox'}\n" in said.err
+    assert "Not taken over: `x` of tox.ini.\n" in said.err
+    assert said.out == "Checked.\n" * given
+
+
+def test_what_is_said_of_edits_may_be_for_people_alone(
+    ended: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended
+    assert cli.main(["upgrade", "--apply", "--json", "-"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, "Checked.\n" in said.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(errno.EACCES, "no", "b.txt"), "error: no permission for b.txt; the files"),
+        (KeyboardInterrupt(), "Interrupted: nothing was written.\n"),
+    ],
+)
+@pytest.mark.usefixtures("ended")
+def test_nothing_is_claimed_of_what_was_not_given_back(
+    copied: Borrowed,
+    refused: dict[str, BaseException],
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    told: str,
+) -> None:
+    refused["b.txt"] = error
+    assert cli.main(["upgrade", "--apply"]) == (130 if told.startswith("Inter") else 2)
+    said = capsys.readouterr()
+    assert told in said.err
+    assert "is written" not in said.err
+    assert said.out == ""
+    assert held(copied) == {b"a==1\r\n"}
+
+
+# -- what is gone
+
+
+def test_a_project_is_gone_where_the_directory_above_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "mount").mkdir()
+    assert tending.is_gone(tmp_path / "b")
+    assert tending.is_gone(tmp_path / "file")
+    assert not tending.is_gone(tmp_path / "a")
+    assert not tending.is_gone(None)
+    assert not tending.is_gone(tmp_path / "drive" / "b")
+    assert not tending.is_gone(tmp_path / "mount" / "b")
+    assert not tending.is_gone(tmp_path / "file" / "b")
+    assert not tending.is_gone(Path("a\0b"))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE])
+def test_a_project_that_cannot_be_asked_about_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(path: Path, **_: object) -> NoReturn:
+        raise OSError(number, "no", str(path))
+
+    monkeypatch.setattr(Path, "stat", refused)
+    thing = tending.copied(tmp_path, project=tmp_path / "b", lock=tmp_path / "lock")
+    assert not thing.orphaned
