@@ -161,6 +161,7 @@ class Conduct:
         finally:
             place.stop.set()
             campaign.close()
+            trials.tidy()
         return campaign, trials, stopped
 
     def _write(self, found: Report, directory: Path) -> None:

@@ -193,6 +193,7 @@ class Sweep(Campaign):
         schedule = self._schedule
         while name := self._next(schedule.next_to_run, lambda: schedule.is_exhausted):
             self._run(self._cells[name])
+        self._trials.tidy()  # Others are still running.
 
     def _next(self, take: Callable[[], str | None], is_over: Callable[[], bool]) -> str | None:
         """Wait for the next cell; None where there will be none."""

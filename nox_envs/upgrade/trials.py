@@ -274,6 +274,11 @@ class Trials:
                 with contextlib.suppress(OSError):  # What is left goes with the campaign.
                     _files.remove(home)
 
+    def tidy(self) -> None:
+        """Remove environments that have served; it need not wait for the end."""
+        with contextlib.suppress(OSError):
+            slots.tidy(self.place.cache / "slots")
+
     def _environments(self, home: Path) -> contextlib.AbstractContextManager[Path]:
         """Where the nox of a trial makes its environment."""
         if self.place.keeps:
