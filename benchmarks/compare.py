@@ -277,7 +277,7 @@ def upgrade(desk: Desk) -> Comparison:
             Lane("nox -s upgrade", desk.tool("nox", "-s", "upgrade", cwd=ours)),
             Lane(
                 "edgetest",
-                desk.tool("edgetest", *words, "--nprocs", str(CORES), cwd=theirs),
+                desk.tool("edgetest", *words, cwd=theirs),
                 lambda: shutil.rmtree(theirs / ".edgetest", ignore_errors=True),
             ),
         ),
@@ -285,16 +285,21 @@ def upgrade(desk: Desk) -> Comparison:
     )
 
 
-def race(comparison: Comparison, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every lane, one of each in every round."""
+def race(comparison: Comparison, rounds: int, pause: float) -> dict[str, list[float]]:
+    """Seconds of every lane, one of each in every round; every second round goes backwards.
+
+    `pause` seconds lie between two of them: on some file systems a file that is made pays for
+    those that were removed shortly before.
+    """
     for lane in comparison.lanes:  # Fill what caches they have, and what bytecode.
         lane.before()
         lane.run()
     seconds: dict[str, list[float]] = {lane.name: [] for lane in comparison.lanes}
     for number in range(rounds):
         print(f"{comparison.name}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-        for lane in comparison.lanes:
+        for lane in comparison.lanes[:: -1 if number % 2 else 1]:
             lane.before()
+            time.sleep(pause)
             begun = time.perf_counter()
             lane.run()
             seconds[lane.name].append(time.perf_counter() - begun)
@@ -347,6 +352,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(sorted(comparisons))}")
     parser.add_argument("-n", "--rounds", type=int, default=5)
+    parser.add_argument("--pause", type=float, default=0, metavar="S", help="between two lanes")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"))
     asked = parser.parse_args()
     names = set(asked.names) or comparisons
@@ -380,7 +386,7 @@ def main() -> None:
                     lane.run()
             # edgetest has no way to stay offline: an upgrade asks the index in both lanes.
             desk.env = {**env, "UV_OFFLINE": "0" if name == "upgrade" else "1"}
-            seconds = race(comparison, asked.rounds)
+            seconds = race(comparison, asked.rounds, asked.pause)
             results[name] = {
                 "seconds": seconds,
                 "ratios": [

@@ -462,10 +462,13 @@ class NotApplied(NoxEnvsError):
     reason: str
     places: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
-    restored: bool = False
+    restored: bool | None = False
+    """None where that could not be done."""
 
     @property
     def message(self) -> str:
+        if self.restored is None:
+            return self.reason
         done = "the files are as they were" if self.restored else "nothing was written"
         return f"{self.reason}; {done}"
 

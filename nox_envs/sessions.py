@@ -26,7 +26,6 @@ from nox_envs import _host, declaration, matrix, settings
 from nox_envs.cell import needs_venv
 from nox_envs.errors import DeclarationError, Mistake
 from nox_envs.options import has_categories, nearest
-from nox_envs.pyproject import supported_pythons
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -78,6 +77,7 @@ def pythons(pyproject: str | os.PathLike[str] = "pyproject.toml") -> list[str]:
     `SystemExit` with a message where pyproject.toml says neither.
     """
     from nox_envs.gather import read_pyproject  # noqa: PLC0415 - few noxfiles ask
+    from nox_envs.pyproject import supported_pythons  # noqa: PLC0415 - few noxfiles ask
 
     caller = sys._getframe(1).f_globals.get("__file__")  # noqa: SLF001 - as warnings does
     path = Path(caller).parent / pyproject if caller else Path(pyproject)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from nox_envs import _files
-from nox_envs.errors import NotApplied
+from nox_envs.errors import NotApplied, NoxEnvsError
 from nox_envs.options import OptionsReader
 from nox_envs.resolve.requests import applies
 from nox_envs.run import tree
@@ -89,11 +89,28 @@ def apply(
         again = [_reread(place, base, edited.texts) for place in places]
         with _columns(again, cache, variables) as columns:
             count = _compared(columns, proven)
-    except BaseException:
-        for name in written:
-            _files.write_exactly(base / name, texts[name])
+    except BaseException as error:
+        if lost := _not_restored(base, {name: texts[name] for name in written}):
+            said = error.summary if isinstance(error, NoxEnvsError) else str(error)
+            raise NotApplied(
+                reason=f"{said}; not all could be taken back",
+                places=tuple(f"still changed: {name}" for name in lost),
+                advice=("look at these files before you go on",),
+                restored=None,
+            ) from error
         raise
     return Applied(edits=told, diff=diff, packages=count, commands=commands)
+
+
+def _not_restored(base: Path, texts: Mapping[str, str]) -> list[str]:
+    """Have files hold what they held; those that cannot."""
+    lost = []
+    for name, text in texts.items():
+        try:
+            _files.write_exactly(base / name, text)
+        except OSError:
+            lost.append(name)
+    return lost
 
 
 @contextlib.contextmanager

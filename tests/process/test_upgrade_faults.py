@@ -418,6 +418,29 @@ def test_what_was_written_is_taken_back_where_it_is_not_checked(
     case.assert_nothing_is_left()
 
 
+def test_what_cannot_be_taken_back_is_named(case: Case) -> None:
+    case.declare(
+        "",
+        driver="""
+        from pathlib import Path
+        from nox_envs.upgrade import apply
+
+        def compared(*_):
+            path = Path("requirements.txt")
+            path.unlink()
+            path.mkdir()
+            (path / "full").touch()
+            raise OSError("no comparison")
+
+        apply._compared = compared
+        """,
+    )
+    found = upgrade(case.bench, "--apply", "--force")
+    assert found.ran.returncode == 1
+    assert "no comparison; not all could be taken back" in found.out
+    assert "still changed: requirements.txt" in found.out
+
+
 def test_what_passed_before_a_change_is_not_written_after_it(case: Case) -> None:
     stray = case.bench.project / "stray.txt"
     case.declare(f"open({str(stray)!r}, 'a').write('x')")
