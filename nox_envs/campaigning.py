@@ -110,7 +110,7 @@ def _conduct(
         words = ("--python", session.python, *options.words)
         pythons = (*options.pythons, session.python)
         options = replace(options, pythons=pythons, words=words)
-    limits = {name: held.get(name, SpecifierSet()) & limit if held.get(name) else limit
+    limits = {name: held.get(name, SpecifierSet()) & limit if limit else limit
               for name, limit in options.hold.items()}  # fmt: skip
     options = replace(options, hold={**held, **limits})
     every = _places(sessions, options)
@@ -121,7 +121,7 @@ def _conduct(
         all_places=every,
         places=_chosen(every, options),
         options=options,
-        held=set(held),
+        held=held,
         noxfile=_host.noxfile(session),
         cache=session.cache_dir.absolute() / "nox-envs",
         variables=dict(os.environ),

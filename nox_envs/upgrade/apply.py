@@ -104,13 +104,15 @@ def apply(
 
 def _not_restored(base: Path, texts: Mapping[str, str]) -> list[str]:
     """Have files hold what they held; those that cannot."""
-    lost = []
-    for name, text in texts.items():
-        try:
-            _files.write_exactly(base / name, text)
-        except OSError:
-            lost.append(name)
-    return lost
+    return [name for name, text in texts.items() if not _is_restored(base / name, text)]
+
+
+def _is_restored(path: Path, text: str) -> bool:
+    try:
+        _files.write_exactly(path, text)
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -32,8 +32,11 @@ from nox_envs.upgrade.threads import calm
 from nox_envs.upgrade.trials import Trials, Workplace, default_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TextIO
+
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
 
     from nox_envs.outcome import Changes
     from nox_envs.report.facts import Report
@@ -77,7 +80,8 @@ class Conduct:
     places: Sequence[Place]
     """Those that are asked about."""
     options: CampaignOptions
-    held: Collection[str]
+    held: Mapping[NormalizedName, SpecifierSet]
+    """What the noxfile limits."""
     noxfile: Path
     cache: Path
     variables: Mapping[str, str]

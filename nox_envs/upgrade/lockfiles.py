@@ -119,11 +119,12 @@ class LockFiles:
         )
         if unreadable:
             found = replace(found, state="unreadable", error=unreadable)
-        if before is not None and _unowned(_settled(now)) == _unowned(before):
+        is_, was = _decisive(_settled(now)), None if before is None else _decisive(before)
+        if is_ == was:
             return replace(found, state="unchanged")
         if not self.options.check:
             _files.write_toml(path, now)
-        return found if before is None else _compared(found, before, now)
+        return found if was is None else _compared(found, was, is_)
 
     def _path(self, place: Place) -> Path:
         directory = _directory(place)
@@ -220,11 +221,27 @@ def _packages(data: Mapping[str, Any]) -> list[Package]:
         return []
 
 
-def _unowned(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Without its noxfile, whose name decides nothing of what is locked."""
+_CHANGEABLE = {"size", "upload-time"}
+"""What an index tells of a file today and not tomorrow; the hash says which file it is."""
+
+
+def _decisive(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Without its noxfile, and other things that decide nothing of what is locked."""
     facts = {key: value for key, value in (committed.facts_of(document) or {}).items()
              if key != _OWNER}  # fmt: skip
-    return {**document, "tool": facts}
+    packages = [
+        {key: [_named(one) for one in value] if key == "wheels" else _named(value)
+         for key, value in package.items()}
+        for package in document.get("packages", ())
+    ]  # fmt: skip
+    return {**document, "packages": packages, "tool": facts}
+
+
+def _named(value: Any) -> Any:
+    """A file, or anything else, without what an index may leave out."""
+    if not isinstance(value, dict):
+        return value
+    return {key: each for key, each in value.items() if key not in _CHANGEABLE}
 
 
 def _settled(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ from nox_envs.upgrade.proven import Promise, Proven, ProvenFloors
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
+
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
 
     from nox_envs.upgrade.options import CampaignOptions
 
@@ -60,7 +63,7 @@ class Records:
     key_without: Callable[[tuple[str, ...]], str]
     """Equal where a trial would show the same, whatever these files say."""
     options: CampaignOptions
-    held: Collection[str] = ()
+    held: Mapping[NormalizedName, SpecifierSet] = field(default_factory=dict)
     """What the noxfile limits, so that the command line need not say it."""
 
     @property
@@ -156,7 +159,7 @@ class Records:
 
     def _asks(self) -> list[Any]:
         options = self.options
-        hold = {name: limit for name, limit in options.hold.items() if name not in self.held}
+        hold = {name: limit for name, limit in options.hold.items() if self.held.get(name) != limit}
         return _asks(replace(options, hold=hold))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,12 @@ def test_a_lock_says_for_what_it_is(uv_bench: Bench) -> None:
     alpha, demo = document["packages"]
     assert alpha["wheels"][0]["hashes"]["sha256"]
     assert demo == {"name": "demo", "directory": {"path": "..", "editable": False}}
+    # What an index leaves out tomorrow is no change.
+    path = uv_bench.project / "locks" / "pylock.test.toml"
+    sized = re.sub(r"size = \d+\n", "", path.read_text(encoding="utf-8"))
+    assert sized != path.read_text(encoding="utf-8")
+    path.write_text(sized, encoding="utf-8")
+    assert states(report(uv_bench, "--check")) == {"locks/pylock.test.toml": "unchanged"}
     # A commit changes the project, and its lock only if it declares something else.
     uv_bench.write("demo/more.py", "MORE = True\n")
     assert states(report(uv_bench, "--check")) == {"locks/pylock.test.toml": "unchanged"}

@@ -250,6 +250,9 @@ def test_what_is_held_stays(uv_bench: Bench) -> None:
     assert found.safe == {"b": "1.5", "c": "2.0"}
     assert len(found.trials) == 2
     assert "Held, as you asked: a 2.0" in found.out
+    found = upgrade(uv_bench, "--hold", "b")  # Where it is, whatever limits the noxfile has.
+    assert found.verdicts()["b"] == "held"
+    assert found.safe == {"a": "2.0", "c": "2.0"}
 
 
 def test_what_is_too_young_waits(uv_bench: Bench) -> None:
