@@ -36,7 +36,8 @@ FLOORS: dict[str, dict[str, set[str]]] = {
         "calling": {"called"},
         # Pure, and nouns for reports.
         "inside": {
-            "inside", "inside.cells", "inside.cleaning", "inside.completion", "inside.diff",
+            "inside", "inside.cells", "inside.cleaning", "inside.completable", "inside.complete_bash", "inside.complete_fish", "inside.complete_powershell",
+            "inside.complete_zsh", "inside.completion", "inside.diff",
             "inside.export", "inside.health", "inside.packages", "inside.shells",
         },
     },

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from nox_envs.commands.campaign import CAMPAIGNS
 from nox_envs.commands.words import say, say_json
-from nox_envs.inside.completion import SHELLS, read, script
+from nox_envs.inside.completable import read
+from nox_envs.inside.completion import SHELLS, script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from nox_envs.inside.completion import Words
+    from nox_envs.inside.completable import Words
     from nox_envs.upgrade.options import Kind
 
 __all__ = ["NAME", "add_arguments", "run", "words_of"]

@@ -15,13 +15,15 @@ import pytest
 from nox_envs import _loading, cli
 from nox_envs.commands import completion
 from nox_envs.commands.campaign import CAMPAIGNS
-from nox_envs.inside.completion import SHELLS, Words, read, script
+from nox_envs.inside.completable import Words, read
+from nox_envs.inside.completion import SHELLS, script
 from nox_envs.upgrade.options import usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nox_envs.inside.completion import Shell, Value
+    from nox_envs.inside.completable import Value
+    from nox_envs.inside.completion import Shell
 
 NAMES = ["test-3.11(flask='2.3')", "lint-3.11"]
 METAVARS: dict[str, Value] = {"DIR|FILE.zip": "file", "FILE": "file", "DIR": "directory", "CELL": "cell", "A": "cell or file",
