@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COMMAND",
     "DIRECTORY",
+    "TOOL",
     "document",
     "drift",
     "facts",
@@ -46,7 +47,7 @@ COMMAND = "nox -s lock"
 """What writes them, as `campaigns` registers it."""
 DIRECTORY = "locks"
 """Where they lie, beside the files of the session."""
-_TOOL = "nox-envs"
+TOOL = "nox-envs"
 _LISTS = {"requirements": "{}", "constraints": "constraint {}"}
 
 
@@ -178,7 +179,7 @@ def _public(requirement: Requirement) -> str:
 def facts_of(data: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a lock of ours says of itself; None for one of somebody else."""
     tool = data.get("tool")
-    facts = tool.get(_TOOL) if isinstance(tool, Mapping) else None
+    facts = tool.get(TOOL) if isinstance(tool, Mapping) else None
     return dict(facts) if isinstance(facts, Mapping) else None
 
 
@@ -205,7 +206,7 @@ def document(
     return {
         **found,
         "packages": sorted(packages, key=lambda one: str(one["name"])),
-        "tool": {_TOOL: {**facts, "locals": locals_}},
+        "tool": {TOOL: {**facts, "locals": locals_}},
     }
 
 

@@ -229,19 +229,17 @@ def _decisive(document: Mapping[str, Any]) -> dict[str, Any]:
     """Without its noxfile, and other things that decide nothing of what is locked."""
     facts = {key: value for key, value in (committed.facts_of(document) or {}).items()
              if key != _OWNER}  # fmt: skip
-    packages = [
-        {key: [_named(one) for one in value] if key == "wheels" else _named(value)
-         for key, value in package.items()}
-        for package in document.get("packages", ())
-    ]  # fmt: skip
-    return {**document, "packages": packages, "tool": facts}
+    packages = _without_changeable(document.get("packages"))
+    return {**document, "packages": packages, "tool": {committed.TOOL: facts}}
 
 
-def _named(value: Any) -> Any:
-    """A file, or anything else, without what an index may leave out."""
-    if not isinstance(value, dict):
-        return value
-    return {key: each for key, each in value.items() if key not in _CHANGEABLE}
+def _without_changeable(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_changeable(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _without_changeable(each) for key, each in value.items()
+                if key not in _CHANGEABLE}  # fmt: skip
+    return value
 
 
 def _settled(document: Mapping[str, Any]) -> dict[str, Any]:
