@@ -268,7 +268,9 @@ def upgrade(desk: Desk) -> Comparison:
     theirs = desk.project(
         "upgrade-edgetest",
         **files,
-        setup_DOT_py="from setuptools import setup\nsetup(name='quick', version='1', py_modules=[])\n",
+        pyproject_DOT_toml='[project]\nname = "quick"\nversion = "1"\n\n'
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n\n'
+        "[tool.setuptools]\npy-modules = []\n",
     )
     words = ("-r", "requirements.txt", "--deps", "pytest", "--command", "pytest -q")
     return Comparison(
